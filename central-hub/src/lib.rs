@@ -1,0 +1,3 @@
+//! The hub: takes what the agents send, commits it, shows it to the nursing station, and answers for it.
+
+pub mod feed;

@@ -1,0 +1,1 @@
+//! Typed configuration of agent and hub: checked, self-describing.

@@ -1,0 +1,3 @@
+//! The bedside agent: reads the devices of one bed, checks alarms on the spot, writes everything to SQLite, forwards it to the hub.
+
+pub mod row;

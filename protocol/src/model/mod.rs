@@ -1,0 +1,21 @@
+//! The model: what a bedside device can say, in the field's own words (IEEE 11073, IEC 60601-1-8, UCUM), free of any vendor.
+//!
+//! No type here is serialisable: what leaves the process is converted in [`crate::wire`].
+
+mod alarm;
+mod event;
+mod parameter;
+mod text;
+mod time;
+mod value;
+
+pub use alarm::{
+    Alarm, AlarmKind, Condition, EpisodeId, Inactivation, Limit, LimitSide, Priority, Responsibility,
+};
+pub use event::{
+    Alert, AlertPhase, Event, Identity, Ignored, Malformed, NO_SAMPLE, Numeric, StoreToken, Tally, Waveform,
+};
+pub use parameter::{Code, PARAMETERS, Parameter, Site, parameter, ucum_of_mdc_unit};
+pub use text::{DeviceText, Private};
+pub use time::{Mono, Now, Wall};
+pub use value::{Decimal, Kind, Pace, Provenance, Quality};

@@ -1,0 +1,212 @@
+//! JSON messages from agent to hub. Every type is a promise: fields are added with defaults, never renamed or reused.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the agent-hub conversation, in `hello` and `welcome`.
+pub const WIRE_VERSION: u32 = 1;
+
+/// First message of every connection, and the first thing the hub answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    pub wire: u32,
+    pub agent: String,
+    pub software: String,
+    /// Random, 16 hex digits; one per life of the agent's log.
+    pub epoch: String,
+    /// The epoch of the log before this one, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<String>,
+    /// Random, per start of the agent.
+    pub boot: String,
+    pub provenance: Provenance,
+    pub wall_us: i64,
+    /// Next seq of each lane: what exists is below it.
+    pub next: LaneSeqs,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneSeqs {
+    pub alarm: u64,
+    pub numeric: u64,
+    pub waveform: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provenance {
+    Live,
+    Replay,
+    Simulated,
+    DeviceDemo,
+}
+
+/// Every second or on change: what the agent believes of itself and its links. Not stored; it is the link state of the tile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub epoch: String,
+    pub wall_us: i64,
+    pub links: Vec<LinkStatus>,
+    pub outbox: OutboxStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// Index used in blocks.
+    pub link: u8,
+    pub name: String,
+    pub driver: String,
+    pub state: LinkState,
+    /// Words for the biomedical engineer.
+    pub detail: String,
+    #[serde(default)]
+    pub manufacturer: String,
+    #[serde(default)]
+    pub model: String,
+    #[serde(default)]
+    pub serial: String,
+    #[serde(default)]
+    pub firmware: String,
+    /// Milliseconds since the last valid byte; None: never.
+    pub heard_ms: Option<u64>,
+    pub frames: u64,
+    pub malformed_bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkState {
+    /// Trying to open the port or socket.
+    Opening,
+    /// Open, talking, no data yet.
+    Connecting,
+    Live,
+    /// Open, but nothing valid within the driver's silence limit.
+    Silent,
+    /// Cannot be opened, or refused; will try again.
+    Down,
+    /// The device's identity is not the one confirmed for this bed: nothing is attributed.
+    WrongDevice,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutboxStatus {
+    pub waiting_rows: u64,
+    pub waiting_bytes: u64,
+    /// Age of the oldest row not yet acknowledged.
+    pub oldest_ms: u64,
+    pub dropped_rows: u64,
+}
+
+/// The full alarm state of the bed, sent at every change before anything is on disk, and once a second while any alarm is open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Announce {
+    pub epoch: String,
+    pub wall_us: i64,
+    pub alarms: Vec<Alarm>,
+}
+
+/// One episode at one version; also the payload of an alarm-lane event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// 16 hex digits.
+    pub episode: String,
+    pub version: u32,
+    pub rule: String,
+    pub kind: AlarmKind,
+    pub priority: Priority,
+    pub condition: Condition,
+    pub inactivation: Inactivation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Decimal text, digits as the device wrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    #[serde(default)]
+    pub ucum: String,
+    pub text: String,
+    pub onset_us: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_us: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmKind {
+    Physiological,
+    Technical,
+    Advisory,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    Advisory,
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    Inactive,
+    Delaying,
+    Active,
+    Latched,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Inactivation {
+    Enabled,
+    AudioPaused { until_us: i64 },
+    Acknowledged,
+}
+
+/// Payload of an event block in the alarm lane: everything that is said once and must never be lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum Record {
+    Alarm(Alarm),
+    /// The device's own alert, passed on.
+    Alert {
+        link: u8,
+        code: u32,
+        source: Option<u32>,
+        priority: Priority,
+        technical: bool,
+        present: bool,
+        text: String,
+    },
+    /// A device said who it is. (No patient data.)
+    Identified {
+        link: u8,
+        name: String,
+        driver: String,
+        manufacturer: String,
+        model: String,
+        serial: String,
+        firmware: String,
+        bed_label: String,
+    },
+    LinkChanged {
+        link: u8,
+        name: String,
+        state: LinkState,
+        detail: String,
+    },
+    Started {
+        boot: String,
+        predecessor: Option<String>,
+        software: String,
+    },
+    Stopped {
+        clean: bool,
+    },
+}

@@ -1,0 +1,1 @@
+//! A seeded newborn, device peers on real lines, cable faults, and the demo.
