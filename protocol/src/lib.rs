@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, opens a file, spawns or awaits: time and bytes are arguments, decisions are return values.
 //! serde appears in [`wire`] and nowhere else in this crate.
 
+pub mod capture;
 pub mod device;
 pub mod devices;
 pub mod hl7;
