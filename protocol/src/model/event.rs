@@ -186,3 +186,15 @@ impl Tally {
         self.received == self.decoded + self.ignored_total() + self.malformed_total() + self.pending
     }
 }
+
+/// The accounts of several sessions, one after the other.
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.decoded += other.decoded;
+        self.frames += other.frames;
+        self.pending += other.pending;
+        self.ignored.iter_mut().zip(other.ignored).for_each(|(sum, more)| *sum += more);
+        self.malformed.iter_mut().zip(other.malformed).for_each(|(sum, more)| *sum += more);
+    }
+}
