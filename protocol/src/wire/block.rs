@@ -1,9 +1,27 @@
 //! The block: what is encoded once at the bed, stored at both ends, and readable in twenty years (`docs/block-format.md`).
 //!
 //! A block is self-delimiting and carries its own checksum. A payload on a data topic is one or more blocks end to end.
+//! Every block decodes alone, except that numerics need the key frame of their minute, which they name by its seq.
 
+mod bytes;
+mod numerics;
+mod waveforms;
+
+use self::bytes::{Reader, Writer};
+use self::numerics::Key;
 use super::topic::Lane;
 use crate::model::{Code, Decimal, Mono, Pace, Provenance, Quality, Site, Wall};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// First byte of every block.
+pub const VERSION: u8 = 1;
+/// No block is longer, checksum included.
+pub const BLOCK_BYTES_MAX: usize = 1 << 20;
+/// A numeric key frame is written at least this often.
+pub const KEY_EVERY: Duration = Duration::from_secs(60);
+/// Key frames a decoder remembers: live and a resent backlog interleave, and each needs its own.
+const KEYS_MAX: usize = 8;
 
 /// One life of an agent's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,8 +113,272 @@ pub enum Body {
     Gap(Gap),
 }
 
+/// Why bytes are not a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum BlockError {
+    #[error("block ends before its length says")]
+    Truncated,
+    #[error("block of an unknown version")]
+    Version,
+    #[error("block longer than allowed")]
+    TooLong,
+    #[error("block checksum is wrong")]
+    Checksum,
+    #[error("block content contradicts itself")]
+    Structure,
+    #[error("numerics need the key frame with seq {seq}")]
+    KeyMissing { epoch: Epoch, seq: u64 },
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     pub header: Header,
     pub body: Body,
 }
+
+/// Encodes one agent's blocks; remembers the numeric key frame of the minute.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    key: Option<Key>,
+    body: Vec<u8>,
+}
+
+/// Decodes blocks of one agent; remembers the latest numeric key frames.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    keys: VecDeque<Key>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    NumericsKey = 0,
+    NumericsDelta = 1,
+    Waveforms = 2,
+    Record = 3,
+    Gap = 4,
+}
+
+impl Encoder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next numerics block will be a key frame (a live stream resumes with one).
+    pub fn restart(&mut self) {
+        self.key = None;
+    }
+
+    /// Appends one block to `out`.
+    pub fn encode(&mut self, header: &Header, body: &Body, out: &mut Vec<u8>) {
+        let mut content = Writer(std::mem::take(&mut self.body));
+        content.0.clear();
+        let shape = match body {
+            Body::Numerics(samples) => self.numerics(header, samples, &mut content),
+            Body::Waveforms(stretches) => {
+                waveforms::encode(stretches, &mut content);
+                Shape::Waveforms
+            }
+            Body::Record(json) => {
+                content.0.extend_from_slice(json.as_bytes());
+                Shape::Record
+            }
+            Body::Gap(gap) => {
+                encode_gap(gap, &mut content);
+                Shape::Gap
+            }
+        };
+        write_block(header, shape, &content.0, out);
+        self.body = content.0;
+    }
+
+    fn numerics(&mut self, header: &Header, samples: &[Sample], content: &mut Writer) -> Shape {
+        if let Some(key) = &self.key
+            && key.serves(header, samples)
+        {
+            content.varint(key.seq);
+            key.clone().encode_groups(samples, content);
+            return Shape::NumericsDelta;
+        }
+        let mut key = Key::new(header, samples);
+        key.encode_dictionary(content);
+        key.encode_groups(samples, content);
+        self.key = Some(key);
+        Shape::NumericsKey
+    }
+}
+
+impl Decoder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The first block of `bytes`, and how many bytes it took.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<(Block, usize), BlockError> {
+        let (header, shape, content, consumed) = open_block(bytes)?;
+        let mut reader = Reader(content);
+        let body = match shape {
+            Shape::NumericsKey => {
+                let mut key = Key::decode_dictionary(&header, &mut reader)?;
+                let samples = key.decode_groups(&mut reader)?;
+                self.remember(key);
+                Body::Numerics(samples)
+            }
+            Shape::NumericsDelta => {
+                let seq = reader.varint()?;
+                let named = |key: &&Key| key.epoch == header.epoch && key.seq == seq;
+                let missing = BlockError::KeyMissing { epoch: header.epoch, seq };
+                let mut key = self.keys.iter().find(named).ok_or(missing)?.clone();
+                Body::Numerics(key.decode_groups(&mut reader)?)
+            }
+            Shape::Waveforms => Body::Waveforms(waveforms::decode(&mut reader)?),
+            Shape::Record => {
+                let json = std::str::from_utf8(reader.rest()).map_err(|_| BlockError::Structure)?;
+                Body::Record(json.to_owned())
+            }
+            Shape::Gap => Body::Gap(decode_gap(&mut reader)?),
+        };
+        reader.end()?;
+        Ok((Block { header, body }, consumed))
+    }
+
+    fn remember(&mut self, key: Key) {
+        self.keys.retain(|old| (old.epoch, old.seq) != (key.epoch, key.seq));
+        if self.keys.len() == KEYS_MAX {
+            self.keys.pop_front();
+        }
+        self.keys.push_back(key);
+    }
+}
+
+/// The header and length of the first block of `bytes`; checks length and checksum, not the content.
+pub fn peek(bytes: &[u8]) -> Result<(Header, usize), BlockError> {
+    open_block(bytes).map(|(header, _, _, consumed)| (header, consumed))
+}
+
+/// The seq of the key frame this block needs beside itself, if it is a numerics delta.
+pub fn key_seq(bytes: &[u8]) -> Result<Option<u64>, BlockError> {
+    let (_, shape, content, _) = open_block(bytes)?;
+    Ok(if shape == Shape::NumericsDelta { Some(Reader(content).varint()?) } else { None })
+}
+
+/// True if this block is itself a numeric key frame.
+pub fn is_key(bytes: &[u8]) -> Result<bool, BlockError> {
+    open_block(bytes).map(|(_, shape, _, _)| shape == Shape::NumericsKey)
+}
+
+fn write_block(header: &Header, shape: Shape, content: &[u8], out: &mut Vec<u8>) {
+    let begin = out.len();
+    let mut head = Writer(Vec::with_capacity(48));
+    head.fixed(&header.epoch.0.to_le_bytes());
+    head.fixed(&header.boot.to_le_bytes());
+    head.varint(header.seq);
+    head.varint(header.mono.0);
+    head.signed(header.wall.0);
+    head.varint(u64::from(header.span_us));
+    let mut block = Writer(std::mem::take(out));
+    block.0.push(VERSION);
+    block.0.push(shape as u8 | (lane_bits(header.lane) << 4) | (provenance_bits(header.provenance) << 6));
+    block.varint((head.0.len() + content.len()) as u64);
+    block.fixed(&head.0);
+    block.fixed(content);
+    let checksum = crc32c::crc32c(&block.0[begin..]);
+    block.fixed(&checksum.to_le_bytes());
+    *out = block.0;
+}
+
+fn open_block(bytes: &[u8]) -> Result<(Header, Shape, &[u8], usize), BlockError> {
+    let mut reader = Reader(bytes);
+    if reader.byte()? != VERSION {
+        return Err(BlockError::Version);
+    }
+    let kind = reader.byte()?;
+    let length = usize::try_from(reader.varint()?).map_err(|_| BlockError::TooLong)?;
+    if length > BLOCK_BYTES_MAX {
+        return Err(BlockError::TooLong);
+    }
+    let mut inner = Reader(reader.take(length)?);
+    let checked = bytes.len() - reader.0.len();
+    let stated = u32::from_le_bytes(reader.array()?);
+    if crc32c::crc32c(&bytes[..checked]) != stated {
+        return Err(BlockError::Checksum);
+    }
+    let shape = match kind & 0xf {
+        0 => Shape::NumericsKey,
+        1 => Shape::NumericsDelta,
+        2 => Shape::Waveforms,
+        3 => Shape::Record,
+        4 => Shape::Gap,
+        _ => return Err(BlockError::Structure),
+    };
+    let header = Header {
+        epoch: Epoch(u64::from_le_bytes(inner.array()?)),
+        boot: u32::from_le_bytes(inner.array()?),
+        seq: inner.varint()?,
+        mono: Mono(inner.varint()?),
+        wall: Wall(inner.signed()?),
+        span_us: u32::try_from(inner.varint()?).map_err(|_| BlockError::Structure)?,
+        lane: *Lane::ALL.get(usize::from(kind >> 4 & 3)).ok_or(BlockError::Structure)?,
+        provenance: PROVENANCES[usize::from(kind >> 6)],
+    };
+    Ok((header, shape, inner.0, checked + 4))
+}
+
+const PROVENANCES: [Provenance; 4] =
+    [Provenance::Live, Provenance::Replay, Provenance::Simulated, Provenance::DeviceDemo];
+
+const CAUSES: [GapCause; 7] = [
+    GapCause::DeviceSilent,
+    GapCause::CableOut,
+    GapCause::Undecodable,
+    GapCause::ClockStep,
+    GapCause::DroppedByPolicy,
+    GapCause::AgentDown,
+    GapCause::WrongDevice,
+];
+
+const fn lane_bits(lane: Lane) -> u8 {
+    match lane {
+        Lane::Alarm => 0,
+        Lane::Numeric => 1,
+        Lane::Waveform => 2,
+    }
+}
+
+const fn provenance_bits(provenance: Provenance) -> u8 {
+    match provenance {
+        Provenance::Live => 0,
+        Provenance::Replay => 1,
+        Provenance::Simulated => 2,
+        Provenance::DeviceDemo => 3,
+    }
+}
+
+fn encode_gap(gap: &Gap, out: &mut Writer) {
+    let cause = CAUSES.iter().position(|cause| *cause == gap.cause).unwrap_or_default();
+    out.0.push(cause as u8);
+    out.optional(gap.link.map(u64::from));
+    out.signed(gap.from.0);
+    out.signed(gap.to.0);
+    out.optional(gap.seqs.map(|(first, _)| first));
+    if let Some((first, end)) = gap.seqs {
+        out.varint(end.saturating_sub(first));
+    }
+    out.optional(gap.count);
+}
+
+fn decode_gap(reader: &mut Reader<'_>) -> Result<Gap, BlockError> {
+    let cause = *CAUSES.get(usize::from(reader.byte()?)).ok_or(BlockError::Structure)?;
+    let link = match reader.optional()? {
+        Some(link) => Some(u8::try_from(link).map_err(|_| BlockError::Structure)?),
+        None => None,
+    };
+    let (from, to) = (Wall(reader.signed()?), Wall(reader.signed()?));
+    let seqs = match reader.optional()? {
+        Some(first) => Some((first, first.checked_add(reader.varint()?).ok_or(BlockError::Structure)?)),
+        None => None,
+    };
+    Ok(Gap { cause, link, from, to, seqs, count: reader.optional()? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! What a block promises: it comes back as it was, it is small, and no bytes can break the decoder.
+
+use super::*;
+use crate::model::NO_SAMPLE;
+use proptest::prelude::*;
+
+fn header(lane: Lane, seq: u64, mono: u64) -> Header {
+    Header {
+        lane,
+        epoch: Epoch(0x0123_4567_89ab_cdef),
+        seq,
+        provenance: Provenance::Simulated,
+        boot: 7,
+        mono: Mono(mono),
+        wall: Wall(1_768_360_364_123_456),
+        span_us: 1_000_000,
+    }
+}
+
+fn sample(code: u32, at_us: u32, mantissa: Option<i64>) -> Sample {
+    Sample {
+        channel: Channel { link: 0, code: Code(code), site: Site::Unspecified, setting: false },
+        ucum: "%".into(),
+        pace: Pace::Continuous,
+        value: mantissa.map(|mantissa| Decimal { mantissa, exponent: -1 }),
+        quality: Quality::GOOD,
+        at_us,
+        lag_ms: 0,
+    }
+}
+
+fn stretch(samples: Vec<i32>) -> Stretch {
+    Stretch {
+        channel: Channel { link: 1, code: Code(131_330), site: Site::Numbered(2), setting: false },
+        ucum: "mV".into(),
+        at_us: -3,
+        period_us: 4000,
+        gain: 0.005,
+        offset: -40.96,
+        quality: Quality::QUESTIONABLE,
+        samples,
+    }
+}
+
+fn round_trip(header: Header, body: &Body) -> Body {
+    let mut bytes = vec![0xa5; 3];
+    Encoder::new().encode(&header, body, &mut bytes);
+    let (block, consumed) = Decoder::new().decode(&bytes[3..]).unwrap();
+    assert_eq!((block.header, consumed), (header, bytes.len() - 3));
+    assert_eq!(peek(&bytes[3..]).unwrap(), (header, bytes.len() - 3));
+    block.body
+}
+
+#[test]
+fn every_body_comes_back_as_it_was() {
+    let gap = Gap {
+        cause: GapCause::DroppedByPolicy,
+        link: Some(3),
+        from: Wall(-5),
+        to: Wall(1 << 50),
+        seqs: Some((10, 20)),
+        count: Some(0),
+    };
+    for body in [
+        Body::Numerics(vec![sample(1, 0, Some(970)), sample(2, 0, None), sample(1, 500_000, Some(965))]),
+        Body::Waveforms(vec![
+            stretch(vec![1, 2, NO_SAMPLE, NO_SAMPLE, i32::MAX, -i32::MAX, 0]),
+            stretch(vec![]),
+        ]),
+        Body::Record("{\"type\":\"stopped\",\"clean\":true}".into()),
+        Body::Gap(gap),
+    ] {
+        assert_eq!(round_trip(header(Lane::Alarm, 9, 5), &body), body);
+    }
+}
+
+#[test]
+fn a_delta_names_its_key_frame_and_needs_it() {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    let (mut key, mut delta) = (Vec::new(), Vec::new());
+    let forty = |add: i64| (0..40).map(|code| sample(code, 0, Some(900 + add))).collect();
+    encoder.encode(&header(Lane::Numeric, 1, 0), &Body::Numerics(forty(0)), &mut key);
+    let changed = Body::Numerics(forty(1));
+    encoder.encode(&header(Lane::Numeric, 2, 1_000_000), &changed, &mut delta);
+    assert!(is_key(&key).unwrap() && !is_key(&delta).unwrap());
+    assert_eq!(key_seq(&delta).unwrap(), Some(1));
+    assert!(matches!(decoder.decode(&delta), Err(BlockError::KeyMissing { seq: 1, .. })));
+    decoder.decode(&key).unwrap();
+    assert_eq!(decoder.decode(&delta).unwrap().0.body, changed);
+    assert!(delta.len() < 100, "{}", delta.len());
+}
+
+#[test]
+fn a_new_channel_a_new_minute_and_a_restart_each_write_a_key_frame() {
+    let mut encoder = Encoder::new();
+    let is_key_at = |encoder: &mut Encoder, seq: u64, mono: u64, code: u32| {
+        let mut bytes = Vec::new();
+        encoder.encode(
+            &header(Lane::Numeric, seq, mono),
+            &Body::Numerics(vec![sample(code, 0, Some(1))]),
+            &mut bytes,
+        );
+        is_key(&bytes).unwrap()
+    };
+    assert!(is_key_at(&mut encoder, 0, 0, 1));
+    assert!(!is_key_at(&mut encoder, 1, 59_999_999, 1));
+    assert!(is_key_at(&mut encoder, 2, 60_000_000, 1));
+    assert!(is_key_at(&mut encoder, 3, 61_000_000, 2));
+    encoder.restart();
+    assert!(is_key_at(&mut encoder, 4, 62_000_000, 2));
+}
+
+#[test]
+fn the_released_format_still_reads() {
+    let digits: Vec<u8> = GOLDEN.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let golden: Vec<u8> = digits.chunks(2).map(pair).collect();
+    let body = Body::Waveforms(vec![stretch((0..80).map(|n| n * n % 97).collect())]);
+    assert_eq!(Decoder::new().decode(&golden).unwrap().0.body, body);
+    let mut bytes = Vec::new();
+    Encoder::new().encode(&header(Lane::Waveform, 300, 77), &body, &mut bytes);
+    assert_eq!(bytes, golden, "a change of format needs a new version byte");
+}
+
+/// One waveform block of version 1.
+const GOLDEN: &str = include_str!("golden-v1.hex");
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    let value = proptest::option::of((prop_oneof![-2000i64..2000, any::<i64>()], -3i8..3));
+    (0u32..6, 0u32..4, 0u32..3, value, 0u16..4).prop_map(|(code, at, lag, value, quality)| Sample {
+        value: value.map(|(mantissa, exponent)| Decimal { mantissa, exponent }),
+        quality: Quality(quality),
+        lag_ms: lag,
+        ..sample(code, at * 250_000, None)
+    })
+}
+
+fn any_trace() -> impl Strategy<Value = Vec<i32>> {
+    let point = prop_oneof![8 => -300i32..300, 1 => any::<i32>(), 1 => Just(NO_SAMPLE)];
+    proptest::collection::vec(point, 0..400)
+}
+
+proptest! {
+    #[test]
+    fn any_numerics_come_back(samples in proptest::collection::vec(any_sample(), 0..40)) {
+        let sorted = |mut samples: Vec<Sample>| {
+            samples.sort_by_key(|sample| (sample.at_us, sample.lag_ms, sample.channel));
+            samples
+        };
+        let Body::Numerics(back) = round_trip(header(Lane::Numeric, 1, 2), &Body::Numerics(samples.clone())) else {
+            panic!("numerics stay numerics");
+        };
+        prop_assert_eq!(sorted(back), sorted(samples));
+    }
+
+    #[test]
+    fn any_waveform_comes_back(trace in any_trace()) {
+        let body = Body::Waveforms(vec![stretch(trace)]);
+        prop_assert_eq!(round_trip(header(Lane::Waveform, 1, 2), &body), body);
+    }
+
+    #[test]
+    fn a_damaged_block_is_refused(trace in any_trace(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+        let mut bytes = Vec::new();
+        Encoder::new().encode(&header(Lane::Waveform, 1, 2), &Body::Waveforms(vec![stretch(trace)]), &mut bytes);
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        prop_assert!(Decoder::new().decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_content_breaks_the_decoder(shape in 0u8..6, content in proptest::collection::vec(any::<u8>(), 0..300)) {
+        // A right checksum over random content reaches every corner of the body decoders.
+        let mut bytes = vec![VERSION, shape | 1 << 4];
+        let head = [0u8; 17];
+        let mut writer = Writer(std::mem::take(&mut bytes));
+        writer.varint((head.len() + content.len()) as u64);
+        writer.fixed(&head);
+        writer.fixed(&content);
+        let checksum = crc32c::crc32c(&writer.0);
+        writer.fixed(&checksum.to_le_bytes());
+        let _ = Decoder::new().decode(&writer.0);
+    }
+}
