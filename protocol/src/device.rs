@@ -116,8 +116,11 @@ pub struct Driver {
     pub parameters: fn() -> Vec<ParameterRow>,
     /// Nothing valid for this long: the link is silent (a technical alarm).
     pub silent_after_ms: u32,
-    pub open: fn(&Settings, Now) -> Result<Box<dyn Session>, BadSetting>,
+    pub open: fn(&Settings, Now) -> Opened,
 }
+
+/// A new session, or the setting that it cannot live with.
+pub type Opened = Result<Box<dyn Session>, BadSetting>;
 
 /// One row of a driver's parameter table.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,4 +8,6 @@ pub mod device;
 pub mod devices;
 pub mod hl7;
 pub mod model;
+pub mod replay;
+pub mod transcript;
 pub mod wire;
