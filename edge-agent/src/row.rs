@@ -1,19 +1,19 @@
 //! What the stages of the agent hand each other: drafts to the store, rows to the uplink, notices to the bed.
 //!
 //! ```text
-//! link --Heard--> bed --StoreRequest--> store --UplinkRequest::Stored--> uplink --> hub
-//!   ^              |  \______________UplinkRequest::Announce, Status______^  |
-//!   |              |<-----------------------BedNotice------------------------|
+//! link --Heard--> bed --StoreRequest--> store --FromStore--> uplink --> hub
+//!   ^              |  \________________UplinkRequest__________^  |
+//!   |              |<-----------BedNotice------------'------------|
 //!   '--Stored------'
 //! ```
 //! The alarm path (link, bed, uplink) waits for neither disk nor backlog: an announce overtakes the store.
 
 use bytes::Bytes;
-use cotside_protocol::model::{Event, Now, Provenance, StoreToken};
-use cotside_protocol::wire::block::Body;
+use cotside_protocol::model::{Event, Now, Provenance, StoreToken, Wall};
+use cotside_protocol::wire::block::{Body, Epoch};
 use cotside_protocol::wire::downstream::Limits;
 use cotside_protocol::wire::topic::Lane;
-use cotside_protocol::wire::upstream::{Announce, LinkStatus, OutboxStatus, Status};
+use cotside_protocol::wire::upstream::{Announce, LaneSeqs, LinkStatus, OutboxStatus, Status};
 
 /// Position of a link in the configuration; the `link` byte of blocks.
 pub type LinkIndex = u8;
@@ -59,11 +59,44 @@ pub struct Row {
     pub bytes: Bytes,
 }
 
-/// To the uplink.
+/// One life of the agent's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    pub epoch: Epoch,
+    /// The epoch before this one, where known.
+    pub predecessor: Option<Epoch>,
+    /// Random per start of the agent.
+    pub boot: u32,
+    /// Next seq of each lane: what exists is below it.
+    pub next: LaneSeqs,
+    /// The latest time that a hub proved with its certificate; certificates are never checked at an earlier one.
+    pub trusted: Wall,
+}
+
+/// To the uplink, from the store. May be lost when the uplink is busy, but for `Log`: what is on disk can be asked for again.
 #[derive(Debug)]
-pub enum UplinkRequest {
+pub enum FromStore {
     /// Rows just committed, in seq order within their lane.
     Stored(Vec<Row>),
+    /// What was asked for: whole rows from the asked seq on, without a hole.
+    Rows { lane: Lane, from: u64, rows: Vec<HeldRow> },
+    /// Rows that were not sent yet gave way to a gap record: ask for them again.
+    Dropped { lane: Lane, first: u64, end: u64 },
+    /// Another life of the log begins: the store went to memory or came back from it, or was set aside.
+    Log(Log),
+}
+
+/// A row as it lies on disk. It stands for [seq, end): one seq, or as many as its gap record replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRow {
+    pub seq: u64,
+    pub end: u64,
+    pub bytes: Bytes,
+}
+
+/// To the uplink, from the bed. The uplink fills in the epoch.
+#[derive(Debug)]
+pub enum UplinkRequest {
     /// Full alarm state: goes out at once, ahead of everything.
     Announce(Announce),
     Status(Status),

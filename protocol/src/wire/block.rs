@@ -102,6 +102,8 @@ pub enum GapCause {
     DroppedByPolicy,
     AgentDown,
     WrongDevice,
+    /// The agent's log was damaged or set back: what it held and the hub did not take is lost.
+    StoreLost,
 }
 
 #[derive(Clone, Debug, PartialEq)]
