@@ -328,7 +328,7 @@ fn open_block(bytes: &[u8]) -> Result<(Header, Shape, &[u8], usize), BlockError>
 const PROVENANCES: [Provenance; 4] =
     [Provenance::Live, Provenance::Replay, Provenance::Simulated, Provenance::DeviceDemo];
 
-const CAUSES: [GapCause; 7] = [
+const CAUSES: [GapCause; 8] = [
     GapCause::DeviceSilent,
     GapCause::CableOut,
     GapCause::Undecodable,
@@ -336,6 +336,7 @@ const CAUSES: [GapCause; 7] = [
     GapCause::DroppedByPolicy,
     GapCause::AgentDown,
     GapCause::WrongDevice,
+    GapCause::StoreLost,
 ];
 
 const fn lane_bits(lane: Lane) -> u8 {
