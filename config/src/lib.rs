@@ -1,1 +1,8 @@
 //! Typed configuration of agent and hub: checked, self-describing.
+//!
+//! A file is read whole and every problem is reported at once, with its place. The declaration of the keys is the one
+//! source of what `check` accepts, what is the default, and what `describe` prints.
+
+pub mod agent;
+pub mod problem;
+pub mod section;

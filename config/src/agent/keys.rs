@@ -1,0 +1,214 @@
+//! The keys of the agent's file: what `check` accepts, what is the default, and what `describe` prints.
+
+use crate::section::{Key, Kind, Need};
+use std::time::Duration;
+
+/// What a newborn can lose between limit and signal; longer delays are refused.
+const DELAY_MAX: Duration = Duration::from_secs(120);
+
+pub(super) const AGENT: &[Key] = &[
+    Key {
+        name: "id",
+        doc: "This agent's name, given by the hub at enrolment; equals its certificate's name.",
+        need: Need::Required { example: "\"gw-01\"" },
+        kind: Kind::Name,
+    },
+    Key {
+        name: "state_dir",
+        doc: "Where the store, the certificates and the confirmed device identities live. Must survive a power cut.",
+        need: Need::Default("\"/var/lib/cotside\""),
+        kind: Kind::Path,
+    },
+    Key {
+        name: "socket",
+        doc: "Where `edge-agent status` and `edge-agent tap` reach the running agent.",
+        need: Need::Default("\"/run/cotside/agent.sock\""),
+        kind: Kind::Path,
+    },
+    Key {
+        name: "provenance",
+        doc: "\"simulated\" only for simulators and training: a clinical hub refuses it, and every record is marked for ever.",
+        need: Need::Default("\"live\""),
+        kind: Kind::OneOf(&["live", "simulated"]),
+    },
+    Key {
+        name: "loss_window",
+        doc: "Numerics and waveforms of at most this long are lost when the power fails; alarms are written at once.\n\
+              \"1s\" costs about 1 GB of flash writes a day, \"5s\" about 0.4 GB.",
+        need: Need::Default("\"1s\""),
+        kind: Kind::Duration { min: Duration::from_millis(200), max: Duration::from_secs(60) },
+    },
+    Key {
+        name: "store_max",
+        doc: "The store may grow to this size. Under pressure the oldest waveforms go first, then the oldest numerics, alarms never.",
+        need: Need::Default("\"4GiB\""),
+        kind: Kind::Bytes { min: 64 << 20 },
+    },
+    table("hub"),
+    table("link"),
+    table("limit"),
+    table("prefer"),
+];
+
+pub(super) const HUB: &[Key] = &[
+    Key {
+        name: "address",
+        doc: "The hub, by the name that its certificate carries.",
+        need: Need::Required { example: "\"mqtts://hub.hospital.example:8883\"" },
+        kind: Kind::Text,
+    },
+    Key {
+        name: "authority",
+        doc: "Certificate of the authority that signed the hub's. `edge-agent enroll` writes all three.\n\
+              Default: authority.pem, certificate.pem and key.pem in state_dir.",
+        need: Need::Optional { example: "\"/var/lib/cotside/authority.pem\"" },
+        kind: Kind::Path,
+    },
+    Key {
+        name: "certificate",
+        doc: "This agent's certificate.",
+        need: Need::Optional { example: "\"/var/lib/cotside/certificate.pem\"" },
+        kind: Kind::Path,
+    },
+    Key {
+        name: "key",
+        doc: "This agent's private key. It never leaves this machine.",
+        need: Need::Optional { example: "\"/var/lib/cotside/key.pem\"" },
+        kind: Kind::Path,
+    },
+];
+
+pub(super) const LINK: &[Key] = &[
+    Key {
+        name: "name",
+        doc: "What people call this device at this bed. The order of the links is the order of preference.",
+        need: Need::Required { example: "\"oximeter\"" },
+        kind: Kind::Name,
+    },
+    Key {
+        name: "driver",
+        doc: "The protocol; the list is at the end of this text.",
+        need: Need::Required { example: "\"masimo\"" },
+        kind: Kind::Text,
+    },
+    Key {
+        name: "port",
+        doc: "Exactly one of port, connect, listen, udp. A serial port: use the by-path name, which stays with the socket.",
+        need: Need::Optional { example: "\"/dev/serial/by-path/platform-xhci-usb-0:1.2:1.0-port0\"" },
+        kind: Kind::Path,
+    },
+    Key {
+        name: "connect",
+        doc: "TCP, we call the device (or its serial device server).",
+        need: Need::Optional { example: "\"10.0.0.5:24105\"" },
+        kind: Kind::Text,
+    },
+    Key {
+        name: "listen",
+        doc: "TCP, the device calls us.",
+        need: Need::Optional { example: "\"0.0.0.0:2575\"" },
+        kind: Kind::Text,
+    },
+    Key {
+        name: "udp",
+        doc: "UDP: the device's address, or \"announced\" to take the one that announces itself (then pin it with allow).",
+        need: Need::Optional { example: "\"10.0.0.5\"" },
+        kind: Kind::Text,
+    },
+    Key {
+        name: "allow",
+        doc: "Only these addresses may speak on this link; without it the first peer is kept until it leaves.",
+        need: Need::Optional { example: "[\"10.0.0.7\"]" },
+        kind: Kind::Texts,
+    },
+    Key {
+        name: "serial",
+        doc: "The serial number (or other identity) this device must state; any other raises WRONG DEVICE?.\n\
+              Without it the first identity seen is kept in state_dir, and a later other one raises it.",
+        need: Need::Optional { example: "\"0000145838\"" },
+        kind: Kind::Word,
+    },
+    Key {
+        name: "baud",
+        doc: "Serial line, where it differs from the driver's default.",
+        need: Need::Optional { example: "9600" },
+        kind: Kind::Integer { min: 300, max: 921_600 },
+    },
+    Key {
+        name: "bits",
+        doc: "Data bits.",
+        need: Need::Optional { example: "8" },
+        kind: Kind::Integer { min: 7, max: 8 },
+    },
+    Key {
+        name: "parity",
+        doc: "Parity.",
+        need: Need::Optional { example: "\"none\"" },
+        kind: Kind::OneOf(&["none", "even", "odd"]),
+    },
+    Key {
+        name: "stop",
+        doc: "Stop bits.",
+        need: Need::Optional { example: "1" },
+        kind: Kind::Integer { min: 1, max: 2 },
+    },
+    table("settings"),
+];
+
+pub(super) const LIMIT: &[Key] = &[
+    Key {
+        name: "parameter",
+        doc: "By label, 11073 reference identifier or code. Limits here are in force until the hub sends its own set.",
+        need: Need::Required { example: "\"SpO2\"" },
+        kind: Kind::Word,
+    },
+    Key {
+        name: "low",
+        doc: "Alarm below this value. low, high or both.",
+        need: Need::Optional { example: "85" },
+        kind: Kind::Decimal,
+    },
+    Key {
+        name: "high",
+        doc: "Alarm above this value.",
+        need: Need::Optional { example: "98" },
+        kind: Kind::Decimal,
+    },
+    Key {
+        name: "ucum",
+        doc: "Unit of measure in UCUM. Default: the parameter's own. A device that measures in another is said not to be watched.",
+        need: Need::Optional { example: "\"%\"" },
+        kind: Kind::Text,
+    },
+    Key {
+        name: "delay",
+        doc: "The value must stay beyond the limit for this long.",
+        need: Need::Default("\"10s\""),
+        kind: Kind::Duration { min: Duration::ZERO, max: DELAY_MAX },
+    },
+    Key {
+        name: "priority",
+        doc: "How urgently a nurse must answer.",
+        need: Need::Default("\"medium\""),
+        kind: Kind::OneOf(&["low", "medium", "high"]),
+    },
+];
+
+pub(super) const PREFER: &[Key] = &[
+    Key {
+        name: "parameter",
+        doc: "Where two devices measure one parameter, the first fresh one of this list is shown and watched.",
+        need: Need::Required { example: "\"SpO2\"" },
+        kind: Kind::Word,
+    },
+    Key {
+        name: "links",
+        doc: "Names of links, best first.",
+        need: Need::Required { example: "[\"oximeter\"]" },
+        kind: Kind::Texts,
+    },
+];
+
+const fn table(name: &'static str) -> Key {
+    Key { name, doc: "", need: Need::Optional { example: "" }, kind: Kind::Table }
+}
