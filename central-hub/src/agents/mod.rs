@@ -1,0 +1,3 @@
+//! The agents' side of the hub: who may speak, what arrives exactly once, and what is answered when.
+
+pub mod watermark;

@@ -1,0 +1,165 @@
+//! Which blocks are there, and how far has each lane of each log come?
+
+use crate::agents::watermark::Watermark;
+use cotside_protocol::model::Wall;
+use cotside_protocol::wire::block::Epoch;
+use cotside_protocol::wire::topic::{AgentId, Lane};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Names one lane of one life of one agent's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source(pub i64);
+
+/// A source as it was found or made.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub source: Source,
+    pub lane: Lane,
+    pub mark: Watermark,
+    /// Checksums of the newest blocks, to tell a repetition from an impostor.
+    pub digests: Vec<(u64, u32)>,
+}
+
+/// How far back in the order of arrival the newest blocks are looked for.
+const DIGEST_ROWS: i64 = 20_000;
+
+/// What one message adds.
+#[derive(Clone, Debug)]
+pub struct Addition {
+    pub source: Source,
+    pub agent: AgentId,
+    pub mark: Watermark,
+    pub blocks: Vec<Row>,
+    pub records: Vec<RecordRow>,
+    pub conflicts: Vec<Row>,
+    pub at: Wall,
+}
+
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub seq: u64,
+    pub begin: Wall,
+    pub bytes: bytes::Bytes,
+}
+
+#[derive(Clone, Debug)]
+pub struct RecordRow {
+    pub seq: u64,
+    pub at: Wall,
+    pub kind: &'static str,
+    pub episode: Option<String>,
+    pub json: String,
+}
+
+/// The three lanes of an epoch, made at first contact.
+pub fn sources(
+    connection: &Connection,
+    agent: &AgentId,
+    epoch: Epoch,
+    predecessor: Option<Epoch>,
+    now: Wall,
+) -> rusqlite::Result<Vec<Known>> {
+    Lane::ALL
+        .into_iter()
+        .map(|lane| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO sources(agent, epoch, lane, predecessor, first_us) VALUES(?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![
+                    agent.as_str(),
+                    epoch.0.cast_signed(),
+                    number(lane),
+                    predecessor.map(|epoch| epoch.0.cast_signed()),
+                    now.0
+                ])?;
+            let (source, mark) = connection
+                .prepare_cached(
+                    "SELECT id, below, ranges FROM sources WHERE agent = ?1 AND epoch = ?2 AND lane = ?3",
+                )?
+                .query_row(params![agent.as_str(), epoch.0.cast_signed(), number(lane)], |row| {
+                    let ranges: Vec<u8> = row.get(2)?;
+                    Ok((
+                        Source(row.get(0)?),
+                        Watermark::from_bytes(row.get::<_, i64>(1)?.cast_unsigned(), &ranges),
+                    ))
+                })?;
+            Ok(Known { source, lane, mark, digests: digests(connection, source)? })
+        })
+        .collect()
+}
+
+fn digests(connection: &Connection, source: Source) -> rusqlite::Result<Vec<(u64, u32)>> {
+    connection
+        .prepare_cached(
+            "SELECT seq, substr(bytes, -4) FROM blocks
+             WHERE id > (SELECT coalesce(max(id), 0) FROM blocks) - ?2 AND source = ?1 ORDER BY id",
+        )?
+        .query_map(params![source.0, DIGEST_ROWS], |row| {
+            let tail: Vec<u8> = row.get(1)?;
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), digest(&tail)))
+        })?
+        .collect()
+}
+
+/// A block ends in its own CRC32C: two blocks of one key are the same if these agree.
+pub fn digest(block: &[u8]) -> u32 {
+    block.last_chunk().map_or(0, |tail| u32::from_le_bytes(*tail))
+}
+
+/// Appends what one message brought and moves the watermark, in the caller's transaction.
+pub fn append(connection: &Connection, addition: &Addition) -> rusqlite::Result<()> {
+    let source = addition.source.0;
+    for row in &addition.blocks {
+        connection
+            .prepare_cached("INSERT INTO blocks(source, seq, begin_us, bytes) VALUES(?1, ?2, ?3, ?4)")?
+            .execute(params![source, row.seq.cast_signed(), row.begin.0, &row.bytes[..]])?;
+    }
+    for record in &addition.records {
+        let bed = bed_at(connection, &addition.agent, record.at)?;
+        connection
+            .prepare_cached(
+                "INSERT INTO records(source, seq, bed, at_us, type, episode, json) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                source,
+                record.seq.cast_signed(),
+                bed,
+                record.at.0,
+                record.kind,
+                record.episode,
+                record.json
+            ])?;
+    }
+    for row in &addition.conflicts {
+        connection
+            .prepare_cached("INSERT INTO conflicts(source, seq, at_us, bytes) VALUES(?1, ?2, ?3, ?4)")?
+            .execute(params![source, row.seq.cast_signed(), addition.at.0, &row.bytes[..]])?;
+    }
+    if !addition.blocks.is_empty() {
+        connection
+            .prepare_cached("UPDATE sources SET below = ?2, ranges = ?3 WHERE id = ?1")?
+            .execute(params![source, addition.mark.below().cast_signed(), addition.mark.ranges_to_bytes()])?;
+    }
+    Ok(())
+}
+
+/// The bed an agent served at a moment: a late record belongs to the bed where it was measured.
+pub fn bed_at(connection: &Connection, agent: &AgentId, at: Wall) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT bed FROM assignments
+             WHERE agent = ?1 AND from_us <= ?2 AND (to_us IS NULL OR ?2 < to_us) ORDER BY from_us DESC LIMIT 1",
+        )?
+        .query_row(params![agent.as_str(), at.0], |row| row.get(0))
+        .optional()
+}
+
+const fn number(lane: Lane) -> i64 {
+    match lane {
+        Lane::Alarm => 0,
+        Lane::Numeric => 1,
+        Lane::Waveform => 2,
+    }
+}

@@ -1,0 +1,60 @@
+//! The hub's one SQLite file: who may speak, which bed an agent serves when, and every block exactly once.
+//!
+//! SQL stands in one file per question. Rows are appended in the order of arrival and never found through a unique
+//! index: what is new is decided by the watermarks, which are committed in the same transaction.
+//!
+//! ```text
+//! agents --write--> writer thread --one transaction per gathering--> hub.db
+//! api    --write-->       |                                             |
+//! api    <----------------+----------------read----------------<--------+
+//! ```
+
+pub mod agents;
+pub mod blocks;
+pub mod events;
+mod run;
+pub mod schema;
+
+pub use run::{Store, WriterEnded};
+
+use anyhow::{Context, Result, bail};
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long one process waits for another's transaction (the operator's command line beside the running hub).
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Opens the store, brings it to the current schema and checks that it is whole. Creates it only if `may_create`.
+pub fn open(path: &Path, may_create: bool) -> Result<Connection> {
+    if !may_create && !path.exists() {
+        bail!("there is no store at {}: `central-hub quickstart` makes one", path.display());
+    }
+    let connection =
+        Connection::open(path).with_context(|| format!("cannot open the store {}", path.display()))?;
+    prepare(&connection).with_context(|| format!("{} cannot be used as the store", path.display()))?;
+    schema::migrate(&connection).with_context(|| format!("cannot bring {} up to date", path.display()))?;
+    Ok(connection)
+}
+
+/// A connection that can only look.
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // FULL: what was acknowledged to anyone is on disk.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 4000;",
+    )
+}

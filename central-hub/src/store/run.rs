@@ -1,0 +1,149 @@
+//! The one thread that writes, gathering changes into one transaction, and the readers beside it.
+
+use super::{open, open_reader, schema};
+use anyhow::{Context, Result, anyhow};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long the writer lets changes gather: one fsync then carries them all, and nothing that alarms waits for it.
+const GATHER: Duration = Duration::from_millis(20);
+/// Changes in one transaction.
+const GATHERED_MAX: usize = 4096;
+/// Changes waiting: about four seconds of forty beds. Whoever meets a full queue waits, and with it its agent.
+const QUEUE: usize = 1024;
+/// Idle read connections that are kept.
+const READERS: usize = 4;
+
+/// A handle on the running store; copies share the writer and the readers.
+#[derive(Clone)]
+pub struct Store {
+    id: Arc<str>,
+    path: Arc<PathBuf>,
+    changes: mpsc::Sender<Change>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// Resolves when every handle is gone and the last change is on disk.
+pub struct WriterEnded(oneshot::Receiver<()>);
+
+impl WriterEnded {
+    pub async fn wait(self) {
+        // An error means that the thread is gone all the same.
+        let _ = self.0.await;
+    }
+}
+
+/// Runs inside the transaction; what it returns runs after the commit and is told whether it held.
+type Change = Box<dyn FnOnce(&Connection) -> Settle + Send>;
+type Settle = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+impl Store {
+    /// Opens the store and starts its writer. Creates the file if `may_create`.
+    pub fn start(path: &Path, may_create: bool) -> Result<(Self, WriterEnded)> {
+        let connection = open(path, may_create)?;
+        let id = schema::store_id(&connection)?;
+        let (changes, queue) = mpsc::channel(QUEUE);
+        let (ended, wait) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || {
+                write(connection, queue);
+                let _ = ended.send(());
+            })
+            .context("cannot start the store's writer")?;
+        let store = Self { id: id.into(), path: Arc::new(path.into()), changes, readers: Arc::default() };
+        Ok((store, WriterEnded(wait)))
+    }
+
+    /// Names this store towards agents.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Makes a change and returns what it answered once it is on disk. A change that fails takes nothing else with it.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let change: Change = Box::new(move |connection| {
+            let outcome = in_savepoint(connection, change);
+            Box::new(move |committed| {
+                let outcome = match (outcome, committed) {
+                    (Ok(answer), Ok(())) => Ok(answer),
+                    (Ok(_), Err(trouble)) => Err(anyhow!("the store could not commit: {trouble}")),
+                    (Err(error), _) => Err(anyhow!(error)),
+                };
+                let _ = answer.send(outcome);
+            })
+        });
+        self.changes.send(change).await.map_err(|_| anyhow!("the store is closed"))?;
+        answered.await.context("the store cannot be written")?
+    }
+
+    /// Asks a question on a read-only connection, away from the event loop.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (path, readers) = (self.path.clone(), self.readers.clone());
+        tokio::task::spawn_blocking(move || {
+            let idle = readers.lock().ok().and_then(|mut readers| readers.pop());
+            let connection = match idle {
+                Some(connection) => connection,
+                None => open_reader(&path)?,
+            };
+            let answer = question(&connection)?;
+            if let Ok(mut readers) = readers.lock()
+                && readers.len() < READERS
+            {
+                readers.push(connection);
+            }
+            Ok(answer)
+        })
+        .await?
+    }
+}
+
+fn in_savepoint<T>(
+    connection: &Connection,
+    change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+    let outcome = change(connection);
+    if outcome.is_err() {
+        connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE change")?.execute([])?;
+    outcome
+}
+
+fn write(connection: Connection, mut queue: mpsc::Receiver<Change>) {
+    while let Some(first) = queue.blocking_recv() {
+        std::thread::sleep(GATHER);
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            tracing::error!(%error, "the store cannot be written");
+            continue;
+        }
+        let mut settled = Vec::new();
+        let mut next = Some(first);
+        while let Some(change) = next {
+            settled.push(change(&connection));
+            next = if settled.len() < GATHERED_MAX { queue.try_recv().ok() } else { None };
+        }
+        let committed = connection.execute_batch("COMMIT").map_err(|error| error.to_string());
+        if let Err(trouble) = &committed {
+            tracing::error!(trouble, changes = settled.len(), "the store could not commit");
+            // Already rolled back for some causes; then there is nothing left to undo.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for settle in settled {
+            settle(committed.clone());
+        }
+    }
+    // Leaves one file without a log beside it.
+    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+}

@@ -1,0 +1,139 @@
+//! The tables, as the list of steps that made them. A step once released is never edited; a new one is appended.
+
+use anyhow::{Result, bail};
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
+const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS];
+
+/// Names this store; another one after a restore from a backup (`central-hub restore`).
+pub fn store_id(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |row| row.get(0))
+}
+
+pub(super) fn migrate(connection: &Connection) -> Result<()> {
+    // Two processes may open a fresh store at once: the version is read inside the write lock.
+    let step = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let version: usize =
+        step.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?.try_into()?;
+    if version > MIGRATIONS.len() {
+        bail!("it was written by a newer release (schema {version}, this one knows {})", MIGRATIONS.len());
+    }
+    for sql in &MIGRATIONS[version..] {
+        step.execute_batch(sql)?;
+    }
+    step.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len())?)?;
+    step.commit()?;
+    Ok(())
+}
+
+const AGENTS_AND_BLOCKS: &str = "
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES('store', lower(hex(randomblob(8))));
+
+CREATE TABLE agents(
+    id          TEXT PRIMARY KEY,
+    enrolled_us INTEGER,              -- NULL: invited, has not yet enrolled
+    certificate BLOB,                 -- SHA-256 of the newest certificate
+    revoked_us  INTEGER,
+    heard_us    INTEGER
+) WITHOUT ROWID;
+
+-- Which bed an agent served when: [from_us, to_us).
+CREATE TABLE assignments(
+    id      INTEGER PRIMARY KEY,
+    agent   TEXT NOT NULL REFERENCES agents(id),
+    bed     TEXT NOT NULL,
+    from_us INTEGER NOT NULL,
+    to_us   INTEGER
+);
+CREATE INDEX assignments_agent ON assignments(agent, from_us);
+CREATE UNIQUE INDEX assignments_now_agent ON assignments(agent) WHERE to_us IS NULL;
+CREATE UNIQUE INDEX assignments_now_bed ON assignments(bed) WHERE to_us IS NULL;
+
+CREATE TABLE tokens(
+    hash       BLOB PRIMARY KEY,      -- SHA-256 of the secret
+    agent      TEXT NOT NULL,
+    bed        TEXT NOT NULL,
+    made_us    INTEGER NOT NULL,
+    expires_us INTEGER NOT NULL,
+    used_us    INTEGER
+) WITHOUT ROWID;
+
+-- One lane of one life of one agent's log, with what of it is committed. The order of id is the order of first contact.
+CREATE TABLE sources(
+    id          INTEGER PRIMARY KEY,
+    agent       TEXT NOT NULL,
+    epoch       INTEGER NOT NULL,     -- u64 as i64
+    lane        INTEGER NOT NULL,     -- 0 alarm, 1 numeric, 2 waveform
+    predecessor INTEGER,
+    first_us    INTEGER NOT NULL,
+    below       INTEGER NOT NULL DEFAULT 0,
+    ranges      BLOB NOT NULL DEFAULT x'',
+    UNIQUE(agent, epoch, lane)
+);
+
+-- Appended in order of arrival and never updated: a block once, as the bed encoded it.
+CREATE TABLE blocks(
+    id       INTEGER PRIMARY KEY,
+    source   INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    begin_us INTEGER NOT NULL,        -- agent wall time
+    bytes    BLOB NOT NULL
+);
+
+-- The same key with other bytes: both are kept, a person decides.
+CREATE TABLE conflicts(
+    id     INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    at_us  INTEGER NOT NULL,
+    bytes  BLOB NOT NULL
+);
+
+-- What was said once in the alarm lane, to be found by bed and time measured.
+CREATE TABLE records(
+    id      INTEGER PRIMARY KEY,
+    source  INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    bed     TEXT,                     -- served at at_us; NULL: unassigned
+    at_us   INTEGER NOT NULL,         -- agent wall time
+    type    TEXT NOT NULL,
+    episode TEXT,
+    json    TEXT NOT NULL
+);
+CREATE INDEX records_bed ON records(bed, at_us);
+
+-- What the hub itself noticed about its agents: refused connections, identity conflicts, foreign provenance.
+CREATE TABLE events(
+    id     INTEGER PRIMARY KEY,
+    at_us  INTEGER NOT NULL,
+    agent  TEXT,
+    what   TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+CREATE INDEX events_at ON events(at_us);
+";
+
+#[cfg(test)]
+mod tests {
+    use super::{MIGRATIONS, migrate, store_id};
+    use rusqlite::Connection;
+
+    #[test]
+    fn a_store_from_a_newer_release_is_refused_and_left_alone() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", MIGRATIONS.len() as i64 + 1).unwrap();
+        let refused = migrate(&connection).unwrap_err().to_string();
+        assert!(refused.contains("newer release"), "{refused}");
+    }
+
+    #[test]
+    fn migrating_twice_keeps_the_stores_name() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection).unwrap();
+        let name = store_id(&connection).unwrap();
+        migrate(&connection).unwrap();
+        assert_eq!((store_id(&connection).unwrap(), name.len()), (name, 16));
+    }
+}
