@@ -262,7 +262,7 @@ fn write_mask(length: usize, set: impl Iterator<Item = usize>, out: &mut Writer)
 
 fn read_mask(length: usize, reader: &mut Reader<'_>) -> Result<Vec<usize>, BlockError> {
     let mask = reader.take(length.div_ceil(8))?;
-    let is_beyond = length % 8 != 0 && mask.last().is_some_and(|last| last >> (length % 8) != 0);
+    let is_beyond = !length.is_multiple_of(8) && mask.last().is_some_and(|last| last >> (length % 8) != 0);
     if is_beyond {
         return Err(BlockError::Structure);
     }
