@@ -1,0 +1,72 @@
+# The index of commands. `make demo` and `make test` do all their set-up themselves.
+
+CARGO ?= cargo
+NPM ?= npm
+TOOLS := target/tools
+CONSOLE := central-hub/console
+DEMO_SECONDS ?=
+SEEDS ?= 2000
+MINUTES ?= 3
+
+.PHONY: help demo test bench prove fmt lint deny words console console-test unit system browser build release setup clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: release ## a live unit of eight beds in the browser (DEMO_SECONDS=60 ends by itself)
+	target/release/simulators demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+
+test: setup fmt console-test lint deny words unit system browser ## everything that must pass before a change lands
+	@echo
+	@echo "make test: all checks passed"
+
+bench: release ## figures beside their floors and peers; also written to target/figures.tsv
+	$(CARGO) run --release -q -p cotside-tests --bin bench
+
+prove: release ## long campaigns: seeds in virtual time, kill -9 of real processes, fuzzing (SEEDS=, MINUTES=)
+	COTSIDE_SEEDS=$(SEEDS) COTSIDE_MINUTES=$(MINUTES) $(CARGO) test --release -q -p cotside-tests --test unit_in_virtual_time -- --nocapture
+	COTSIDE_MINUTES=$(MINUTES) $(CARGO) run --release -q -p cotside-tests --bin kill_nine
+	fuzz/run $(MINUTES)
+
+fmt: ## formatting, checked
+	$(CARGO) fmt --all --check
+
+lint: console ## clippy, without a warning
+	$(CARGO) clippy --workspace --all-targets -q -- -D warnings
+
+deny: setup ## licences, sources and bans of every dependency
+	$(TOOLS)/bin/cargo-deny check --hide-inclusion-graph licenses bans sources
+
+words: setup ## spelling
+	$(TOOLS)/bin/typos
+
+console: $(CONSOLE)/dist/index.html ## the nursing station's page, built
+
+$(CONSOLE)/dist/index.html: $(CONSOLE)/package-lock.json $(CONSOLE)/index.html $(CONSOLE)/vite.config.ts $(wildcard $(CONSOLE)/src/*)
+	cd $(CONSOLE) && $(NPM) ci --no-audit --no-fund --loglevel=error && $(NPM) run --silent build
+	@touch $@
+
+console-test: console ## the page's own tests
+	cd $(CONSOLE) && $(NPM) test --silent
+
+unit: console ## tests of every crate
+	$(CARGO) test --workspace -q --exclude cotside-tests
+
+build: console
+	$(CARGO) build --workspace --bins -q
+
+system: build ## the whole system: virtual time, real processes, kill -9, an external broker
+	$(CARGO) test -q -p cotside-tests -- --nocapture
+
+browser: build ## the page in headless Chromium against a real unit of eight beds
+	tests/browser
+
+release: console
+	$(CARGO) build --release --workspace --bins
+
+setup: ## installs what the tests need from Debian's and Python's registries, where it is missing
+	@tests/setup
+
+clean: ## forgets everything that was built
+	$(CARGO) clean
+	rm -rf $(CONSOLE)/node_modules $(CONSOLE)/dist
