@@ -1,12 +1,14 @@
 //! The drivers. A driver is added by its folder and its two lines here, and by nothing else.
 
+pub mod masimo;
+
 use crate::device::{Driver, PeerKind};
 
 /// Every driver the agent knows.
-pub const DRIVERS: &[&Driver] = &[];
+pub const DRIVERS: &[&Driver] = &[&masimo::DRIVER];
 
 /// Every driver's simulated device, for simulators and tests.
-pub const PEERS: &[&PeerKind] = &[];
+pub const PEERS: &[&PeerKind] = &[&masimo::PEER];
 
 pub fn driver(name: &str) -> Option<&'static Driver> {
     DRIVERS.iter().find(|driver| driver.name == name).copied()

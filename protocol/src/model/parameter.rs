@@ -133,6 +133,13 @@ pub const PARAMETERS: &[Parameter] = &[
     row(188496, "MDC_TEMP_AXIL",                         "Temp axillary",                     "Temp axillary", "8328-7",  "Cel",           Some((20.0, 45.0))),
     row(188736, "MDC_MASS_BODY_ACTUAL",                  "Weight",                            "Weight",      "29463-7", "g",             Some((200.0, 8000.0))),
     row(188740, "MDC_LEN_BODY_ACTUAL",                   "Length",                            "Length",      "8302-2",  "cm",            Some((20.0, 70.0))),
+    // Partition 1024 is the standard's private one; its terms from 0xF000 on are ours, for values without a confirmed code.
+    row(0x0400_F001, "COTSIDE_PULS_OXIM_HB",             "Hb (pulse CO-oximetry)",            "SpHb",        "",        "g/dL",          Some((2.0, 30.0))),
+    row(0x0400_F002, "COTSIDE_PULS_OXIM_O2_CONTENT",     "O2 content (pulse CO-oximetry)",    "SpOC",        "",        "mL/dL",         Some((0.0, 40.0))),
+    row(0x0400_F003, "COTSIDE_PULS_OXIM_HB_CO",          "Carboxyhaemoglobin (pulse CO-oximetry)", "SpCO",   "",        "%",             Some((0.0, 100.0))),
+    row(0x0400_F004, "COTSIDE_PULS_OXIM_HB_MET",         "Methaemoglobin (pulse CO-oximetry)", "SpMet",      "",        "%",             Some((0.0, 100.0))),
+    row(0x0400_F005, "COTSIDE_PULS_OXIM_PLETH_VARIAB",   "Pleth variability index",           "PVI",         "",        "%",             Some((0.0, 100.0))),
+    row(0x0400_F006, "COTSIDE_PULS_OXIM_AVERAGING",      "SpO2 averaging time",               "SpO2 avg",    "",        "s",             Some((1.0, 60.0))),
 ];
 
 const fn row(
