@@ -69,7 +69,7 @@ impl Device {
                 }
                 tokio::select! {
                     read = ours.read(&mut buffer) => self.hear(Path::Line, &buffer[..read.unwrap_or(0)]),
-                    () = self.sleep_until(wait) => {}
+                    () = sleep_until(self.clock, wait) => {}
                     () = stop.requested() => break,
                 }
             }
@@ -97,7 +97,7 @@ impl Device {
                 read = socket.recv_from(&mut buffer) => if let Ok((count, from)) = read {
                     self.hear(Path::Datagram(from), &buffer[..count]);
                 },
-                () = self.sleep_until(wait) => {}
+                () = sleep_until(self.clock, wait) => {}
                 () = stop.requested() => return Ok(()),
             }
         }
@@ -121,7 +121,7 @@ impl Device {
                             Ok(1..) => self.hear(Path::Line, &buffer[..read.unwrap_or(0)]),
                             Ok(0) | Err(_) => break,
                         },
-                        () = self.sleep_until(wait) => {}
+                        () = sleep_until(self.clock, wait) => {}
                         () = stop.requested() => return Ok(()),
                     }
                 }
@@ -159,8 +159,8 @@ impl Device {
             }
         }
     }
+}
 
-    async fn sleep_until(&self, until: Mono) {
-        tokio::time::sleep_until(self.clock.instant(until).into()).await;
-    }
+async fn sleep_until(clock: Clock, until: Mono) {
+    tokio::time::sleep_until(clock.instant(until).into()).await;
 }

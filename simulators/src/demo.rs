@@ -1,0 +1,142 @@
+//! The demo: eight beds with mixed devices on real lines, real agents, one hub, alive in the browser.
+
+#![expect(clippy::print_stdout, reason = "the demo talks to the person who started it")]
+
+use crate::cable::Faults;
+use crate::newborn::{Episode, What};
+use crate::unit::{Baby, BedPlan, DevicePlan, On, Plan, Unit};
+use anyhow::{Context, Result, ensure};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the console is, unless something else is there already.
+const HTTP_PORT: u16 = 8480;
+
+/// The limits of the demonstration: wide, and for no real baby.
+const LIMITS: &str = r#"
+[[limit]]
+parameter = "HR"
+low = 90
+high = 205
+delay = "5s"
+priority = "high"
+
+[[limit]]
+parameter = "SpO2"
+low = 85
+delay = "8s"
+priority = "high"
+
+[[limit]]
+parameter = "RR"
+low = 20
+high = 90
+delay = "10s"
+priority = "medium"
+"#;
+
+/// Runs until SIGINT or SIGTERM, or for `seconds`.
+pub async fn run(seconds: Option<u64>) -> Result<()> {
+    let binaries = std::env::current_exe()?.parent().context("a binary lies in a folder")?.to_owned();
+    let dir = std::env::temp_dir().join(format!("cotside-demo-{}", std::process::id()));
+    let plan = Plan { binaries, dir, beds: beds(), http_port: free_or_any(HTTP_PORT), broker: "own".into() };
+    println!("Cotside demo: eight beds, simulated babies, real bytes on real lines.\n");
+    let mut unit = Unit::start(&plan, |step| println!("  {step}")).await?;
+    let (address, username, password) = (unit.http, unit.username.clone(), unit.password.clone());
+    println!("\n  The unit is live:  http://{address}/\n");
+    println!("    username  {username}\n    password  {password}\n");
+    println!("  MQTT over TLS on {}. Logs and stores in {}", unit.mqtt, unit.dir.display());
+    println!("  What an agent believes: {}\n", status_hint(&unit));
+    match seconds {
+        Some(seconds) => println!("  Ends by itself after {seconds} s."),
+        None => println!("  Ctrl-C ends it."),
+    }
+    let ended = tokio::select! {
+        why = unit.devices.wait() => why?,
+        () = tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(u64::MAX >> 24))) => "time is over",
+    };
+    println!("\nStopping ({ended})");
+    let dir = unit.dir.clone();
+    let mut processes = vec![&mut unit.hub];
+    processes.extend(&mut unit.agents);
+    for process in processes {
+        ensure!(process.is_running(), "{} had ended by itself:\n{}", process.name(), process.last_words());
+    }
+    let clean = unit.stop().await?;
+    ensure!(clean, "not every process stopped cleanly; logs in {}", dir.display());
+    std::fs::remove_dir_all(&dir)?;
+    println!("Stopped cleanly.");
+    Ok(())
+}
+
+fn status_hint(unit: &Unit) -> String {
+    let binary = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("edge-agent")));
+    let binary = binary.unwrap_or_else(|| PathBuf::from("edge-agent"));
+    format!("{} status --config {}/gw-01/agent.toml", binary.display(), unit.dir.display())
+}
+
+fn free_or_any(port: u16) -> Option<u16> {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+}
+
+const MONITOR: DevicePlan = device("monitor", "intellivue", On::Serial);
+const MONITOR_LAN: DevicePlan = device("monitor", "intellivue", On::Udp);
+const OXIMETER: DevicePlan = device("oximeter", "masimo", On::Serial);
+const GATEWAY: DevicePlan = device("gateway", "hl7", On::Tcp);
+
+const fn device(name: &'static str, driver: &'static str, on: On) -> DevicePlan {
+    DevicePlan { name, driver, on, faults: no_faults() }
+}
+
+const fn no_faults() -> Faults {
+    Faults {
+        lose_one_in: 0,
+        flip_one_in: 0,
+        cut_one_in: 0,
+        unplug_every: None,
+        unplugged_for: Duration::ZERO,
+    }
+}
+
+/// Eight beds: serial and network monitors, oximeters, HL7 gateways; one bad cable, one that comes unplugged, four stories.
+pub fn beds() -> Vec<BedPlan> {
+    let noisy = Faults { lose_one_in: 4000, flip_one_in: 4000, ..no_faults() };
+    let loose = Faults {
+        unplug_every: Some(Duration::from_secs(75)),
+        unplugged_for: Duration::from_secs(25),
+        ..no_faults()
+    };
+    let often = |what, first: u32, every: u32, length_s: f64| {
+        let begins = (0..40u32).map(move |n| f64::from(first + n * every));
+        begins.map(move |begin_s| Episode { begin_s, length_s, what }).collect::<Vec<_>>()
+    };
+    let baby = |name, gestation, day_of_life, weight_g| Some(Baby { name, gestation, day_of_life, weight_g });
+    let plan = |number: u64, baby, devices: &[DevicePlan], script| BedPlan {
+        bed: format!("{number:02}"),
+        baby,
+        seed: 1000 + number * 77,
+        script,
+        devices: devices.to_vec(),
+        limits: LIMITS.to_owned(),
+    };
+    vec![
+        plan(1, baby("Thompson", (32, 4), 8, 1820), &[MONITOR], vec![]),
+        plan(
+            2,
+            baby("Okafor A", (26, 1), 21, 940),
+            &[MONITOR_LAN, OXIMETER],
+            often(What::Apnoea, 25, 150, 26.0),
+        ),
+        plan(3, baby("Okafor B", (26, 1), 21, 1020), &[MONITOR_LAN], vec![]),
+        plan(4, baby("Lindqvist", (29, 6), 3, 1310), &[MONITOR], often(What::Tachycardia, 40, 240, 45.0)),
+        plan(5, baby("Haddad", (34, 0), 2, 2100), &[DevicePlan { faults: noisy, ..MONITOR }], vec![]),
+        plan(
+            6,
+            baby("Moreau", (24, 5), 40, 1110),
+            &[GATEWAY, OXIMETER],
+            often(What::Desaturation, 60, 200, 30.0),
+        ),
+        plan(7, baby("Sato", (31, 2), 11, 1550), &[MONITOR_LAN, GATEWAY], vec![]),
+        plan(8, baby("Novak", (33, 3), 5, 1940), &[DevicePlan { faults: loose, ..MONITOR }], vec![]),
+    ]
+}
