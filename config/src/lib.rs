@@ -4,5 +4,6 @@
 //! source of what `check` accepts, what is the default, and what `describe` prints.
 
 pub mod agent;
+pub mod hub;
 pub mod problem;
 pub mod section;

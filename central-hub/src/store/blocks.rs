@@ -1,6 +1,7 @@
 //! Which blocks are there, and how far has each lane of each log come?
 
 use crate::agents::watermark::Watermark;
+use bytes::Bytes;
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::block::Epoch;
 use cotside_protocol::wire::topic::{AgentId, Lane};
@@ -28,7 +29,6 @@ const DIGEST_ROWS: i64 = 20_000;
 pub struct Addition {
     pub source: Source,
     pub agent: AgentId,
-    pub mark: Watermark,
     pub blocks: Vec<Row>,
     pub records: Vec<RecordRow>,
     pub conflicts: Vec<Row>,
@@ -38,8 +38,10 @@ pub struct Addition {
 #[derive(Clone, Debug)]
 pub struct Row {
     pub seq: u64,
+    /// One past the last seq it stands for.
+    pub end: u64,
     pub begin: Wall,
-    pub bytes: bytes::Bytes,
+    pub bytes: Bytes,
 }
 
 #[derive(Clone, Debug)]
@@ -74,17 +76,12 @@ pub fn sources(
                     predecessor.map(|epoch| epoch.0.cast_signed()),
                     now.0
                 ])?;
-            let (source, mark) = connection
-                .prepare_cached(
-                    "SELECT id, below, ranges FROM sources WHERE agent = ?1 AND epoch = ?2 AND lane = ?3",
-                )?
+            let source = connection
+                .prepare_cached("SELECT id FROM sources WHERE agent = ?1 AND epoch = ?2 AND lane = ?3")?
                 .query_row(params![agent.as_str(), epoch.0.cast_signed(), number(lane)], |row| {
-                    let ranges: Vec<u8> = row.get(2)?;
-                    Ok((
-                        Source(row.get(0)?),
-                        Watermark::from_bytes(row.get::<_, i64>(1)?.cast_unsigned(), &ranges),
-                    ))
+                    row.get(0).map(Source)
                 })?;
+            let mark = watermark(connection, source)?;
             Ok(Known { source, lane, mark, digests: digests(connection, source)? })
         })
         .collect()
@@ -108,41 +105,65 @@ pub fn digest(block: &[u8]) -> u32 {
     block.last_chunk().map_or(0, |tail| u32::from_le_bytes(*tail))
 }
 
-/// Appends what one message brought and moves the watermark, in the caller's transaction.
-pub fn append(connection: &Connection, addition: &Addition) -> rusqlite::Result<()> {
-    let source = addition.source.0;
+/// Appends what of a message is new, moves the watermark in the same transaction, and returns it: what it says is held.
+///
+/// The watermark is read here and not taken from the caller, so that a commit that failed before this one leaves no hole
+/// that counts as filled.
+pub fn append(connection: &Connection, addition: &Addition) -> rusqlite::Result<Watermark> {
+    let source = addition.source;
+    let mut mark = watermark(connection, source)?;
+    let mut moved = false;
     for row in &addition.blocks {
+        if mark.has_all(row.seq, row.end) || mark.insert(row.seq, row.end).is_err() {
+            continue;
+        }
+        moved = true;
         connection
             .prepare_cached("INSERT INTO blocks(source, seq, begin_us, bytes) VALUES(?1, ?2, ?3, ?4)")?
-            .execute(params![source, row.seq.cast_signed(), row.begin.0, &row.bytes[..]])?;
-    }
-    for record in &addition.records {
-        let bed = bed_at(connection, &addition.agent, record.at)?;
-        connection
-            .prepare_cached(
-                "INSERT INTO records(source, seq, bed, at_us, type, episode, json) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                source,
-                record.seq.cast_signed(),
-                bed,
-                record.at.0,
-                record.kind,
-                record.episode,
-                record.json
-            ])?;
+            .execute(params![source.0, row.seq.cast_signed(), row.begin.0, &row.bytes[..]])?;
+        for record in addition.records.iter().filter(|record| record.seq == row.seq) {
+            append_record(connection, addition, record)?;
+        }
     }
     for row in &addition.conflicts {
         connection
             .prepare_cached("INSERT INTO conflicts(source, seq, at_us, bytes) VALUES(?1, ?2, ?3, ?4)")?
-            .execute(params![source, row.seq.cast_signed(), addition.at.0, &row.bytes[..]])?;
+            .execute(params![source.0, row.seq.cast_signed(), addition.at.0, &row.bytes[..]])?;
     }
-    if !addition.blocks.is_empty() {
+    if moved {
         connection
             .prepare_cached("UPDATE sources SET below = ?2, ranges = ?3 WHERE id = ?1")?
-            .execute(params![source, addition.mark.below().cast_signed(), addition.mark.ranges_to_bytes()])?;
+            .execute(params![source.0, mark.below().cast_signed(), mark.ranges_to_bytes()])?;
     }
+    Ok(mark)
+}
+
+fn append_record(connection: &Connection, addition: &Addition, record: &RecordRow) -> rusqlite::Result<()> {
+    let bed = bed_at(connection, &addition.agent, record.at)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO records(source, seq, bed, at_us, type, episode, json) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            addition.source.0,
+            record.seq.cast_signed(),
+            bed,
+            record.at.0,
+            record.kind,
+            record.episode,
+            record.json
+        ])?;
     Ok(())
+}
+
+fn watermark(connection: &Connection, source: Source) -> rusqlite::Result<Watermark> {
+    connection.prepare_cached("SELECT below, ranges FROM sources WHERE id = ?1")?.query_row(
+        [source.0],
+        |row| {
+            let ranges: Vec<u8> = row.get(1)?;
+            Ok(Watermark::from_bytes(row.get::<_, i64>(0)?.cast_unsigned(), &ranges))
+        },
+    )
 }
 
 /// The bed an agent served at a moment: a late record belongs to the bed where it was measured.

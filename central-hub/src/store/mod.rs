@@ -15,7 +15,7 @@ pub mod events;
 mod run;
 pub mod schema;
 
-pub use run::{Store, WriterEnded};
+pub use run::{Pending, Store, WriterEnded};
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags};

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 const GATHER: Duration = Duration::from_millis(20);
 /// Changes in one transaction.
 const GATHERED_MAX: usize = 4096;
-/// Changes waiting: about four seconds of forty beds. Whoever meets a full queue waits, and with it its agent.
-const QUEUE: usize = 1024;
+/// Changes waiting: two stalled seconds of a thousand beds. Whoever meets a full queue waits, and with it its agent.
+const QUEUE: usize = 8192;
 /// Idle read connections that are kept.
 const READERS: usize = 4;
 
@@ -33,6 +33,15 @@ impl WriterEnded {
     pub async fn wait(self) {
         // An error means that the thread is gone all the same.
         let _ = self.0.await;
+    }
+}
+
+/// A change on its way to the disk.
+pub struct Pending<T>(oneshot::Receiver<Result<T>>);
+
+impl<T> Pending<T> {
+    pub async fn committed(self) -> Result<T> {
+        self.0.await.context("the store cannot be written")?
     }
 }
 
@@ -68,7 +77,15 @@ impl Store {
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
+        self.submit(change).await?.committed().await
+    }
+
+    /// Queues a change behind those queued before it; the answer comes with the commit.
+    pub async fn submit<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<Pending<T>> {
+        let (answer, pending) = oneshot::channel();
         let change: Change = Box::new(move |connection| {
             let outcome = in_savepoint(connection, change);
             Box::new(move |committed| {
@@ -77,11 +94,12 @@ impl Store {
                     (Ok(_), Err(trouble)) => Err(anyhow!("the store could not commit: {trouble}")),
                     (Err(error), _) => Err(anyhow!(error)),
                 };
+                // Whoever asked may have gone: the change stands all the same.
                 let _ = answer.send(outcome);
             })
         });
         self.changes.send(change).await.map_err(|_| anyhow!("the store is closed"))?;
-        answered.await.context("the store cannot be written")?
+        Ok(Pending(pending))
     }
 
     /// Asks a question on a read-only connection, away from the event loop.

@@ -268,6 +268,19 @@ pub fn is_key(bytes: &[u8]) -> Result<bool, BlockError> {
     open_block(bytes).map(|(_, shape, _, _)| shape == Shape::NumericsKey)
 }
 
+/// The seqs this block occupies, `[first, end)`: its own, or all those that a gap record stands for.
+pub fn seqs(bytes: &[u8]) -> Result<(u64, u64), BlockError> {
+    let (header, shape, content, _) = open_block(bytes)?;
+    let own = (header.seq, header.seq.saturating_add(1));
+    if shape != Shape::Gap {
+        return Ok(own);
+    }
+    Ok(match decode_gap(&mut Reader(content))?.seqs {
+        Some((first, end)) if first == header.seq && end > first => (first, end),
+        _ => own,
+    })
+}
+
 fn write_block(header: &Header, shape: Shape, content: &[u8], out: &mut Vec<u8>) {
     let begin = out.len();
     let mut head = Writer(Vec::with_capacity(48));

@@ -1,0 +1,502 @@
+//! One agent's conversation, whatever carries it: what is new, what is shown at once, what is committed, what is acknowledged.
+//!
+//! ```text
+//! hello --Open--> (store) --Opened--> welcome, then alive every second
+//! live block --News (shown)--> Commit --Committed--> transport receipt, ack, News::Record
+//! ```
+//! A block is taken once by `(epoch, lane, seq)`. What was acknowledged is on disk; what is shown need not be.
+
+mod lane;
+mod rules;
+
+use self::lane::{Lanes, Taken};
+use super::watermark::Watermark;
+use crate::feed::News;
+use crate::store::blocks::{Addition, Known, RecordRow, Row};
+use bytes::Bytes;
+use cotside_protocol::model::{Mono, Now, Provenance};
+use cotside_protocol::wire::block::{self, Block, Body, Decoder, Epoch, Header};
+use cotside_protocol::wire::convert::{from_hex, hex};
+use cotside_protocol::wire::downstream::{Ack, Alive, Welcome};
+use cotside_protocol::wire::topic::{AgentId, Downstream, Lane, Upstream};
+use cotside_protocol::wire::upstream::{Announce, Hello, Record, Status, WIRE_VERSION};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The hub's heartbeat.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
+/// Acknowledgements within this time go out as one.
+const ACK_EVERY: Duration = Duration::from_millis(50);
+/// An agent says something every second; silent for this long it is gone.
+const SILENT_AFTER: Duration = Duration::from_secs(8);
+/// A commit that takes longer means that the hub cannot commit: it then stops saying that it is alive.
+const COMMIT_STUCK_AFTER: Duration = Duration::from_secs(5);
+/// Trouble of one kind is told once, then every so many times.
+const TELL_EVERY: u64 = 1000;
+
+/// What the hub asks of every agent.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub store: Arc<str>,
+    pub accepts: Provenance,
+}
+
+/// Given back when the transport may acknowledge, or refuse, the message it came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt(pub u64);
+
+/// Names one commit of one conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+#[derive(Debug)]
+pub enum Input {
+    Message {
+        what: Upstream,
+        payload: Bytes,
+        receipt: Option<Receipt>,
+    },
+    /// The store's answer to [`Output::Open`].
+    Opened {
+        known: Vec<Known>,
+        bed: Option<String>,
+    },
+    /// The store's answer to [`Output::Commit`], in the order asked: what is now held.
+    Committed(Ticket, Watermark),
+    CommitFailed,
+    /// The bed this agent serves has changed.
+    Bed(Option<String>),
+    Timeout,
+}
+
+#[derive(Debug)]
+pub enum Output {
+    Send(Downstream, Vec<u8>),
+    Receive(Receipt),
+    Refuse(Receipt, Refusal),
+    Show(News),
+    Open {
+        epoch: Epoch,
+        predecessor: Option<Epoch>,
+    },
+    Commit(Ticket, Addition),
+    /// Something a person should know, with a stable word.
+    Tell(&'static str, String),
+    Close(&'static str),
+    Wait(Mono),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not what its topic promises.
+    Malformed,
+    /// Well-formed, but not for this hub or not now.
+    NotAllowed,
+    /// The sender has to close its gaps first.
+    TooScattered,
+}
+
+#[derive(Debug)]
+pub struct Inbound {
+    agent: AgentId,
+    rules: Rules,
+    phase: Phase,
+    outputs: VecDeque<Output>,
+    heard: Mono,
+    /// Never starts over: a commit of before a second hello must match nothing.
+    next_ticket: u64,
+    /// Counts what was refused, so that a broken agent does not fill the event table.
+    troubles: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing counts before a hello.
+    Waiting,
+    /// The store is looking up what it holds of this epoch.
+    Opening(Hello, Epoch),
+    Open(Box<Open>),
+    Closed,
+}
+
+#[derive(Debug)]
+struct Open {
+    epoch: Epoch,
+    /// Words, if this agent's kind of data is not taken here.
+    refused: Option<String>,
+    lanes: Lanes,
+    decoder: Decoder,
+    pending: VecDeque<Waiting>,
+    alive_at: Mono,
+    /// None: nothing to acknowledge.
+    ack_at: Option<Mono>,
+    acked_at: Mono,
+}
+
+/// A message whose commit is on its way.
+#[derive(Debug)]
+struct Waiting {
+    ticket: Ticket,
+    lane: Lane,
+    receipt: Option<Receipt>,
+    since: Mono,
+    records: Vec<(Header, Record)>,
+}
+
+impl Inbound {
+    pub fn new(agent: AgentId, rules: Rules, now: Now) -> Self {
+        Self {
+            agent,
+            rules,
+            phase: Phase::Waiting,
+            outputs: VecDeque::new(),
+            heard: now.mono,
+            next_ticket: 0,
+            troubles: 0,
+        }
+    }
+
+    /// True between welcome and end: what the unit was told is then taken back with [`News::Disconnected`].
+    pub fn is_open(&self) -> bool {
+        matches!(&self.phase, Phase::Open(open) if open.refused.is_none())
+    }
+
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Message { what, payload, receipt } => {
+                self.heard = now.mono;
+                self.message(now, what, payload, receipt);
+            }
+            Input::Opened { known, bed } => self.opened(now, known, bed),
+            Input::Committed(ticket, mark) => self.committed(now, ticket, mark),
+            Input::CommitFailed => self.close("the hub could not store"),
+            Input::Bed(bed) => self.bed_changed(now, bed),
+            Input::Timeout => {}
+        }
+        self.on_time(now);
+    }
+
+    /// Drain to [`Output::Wait`] after every [`Self::handle`].
+    pub fn poll(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.deadline()))
+    }
+
+    /// The transport saw a sign of life that was no message.
+    pub fn heard(&mut self, at: Mono) {
+        self.heard = at;
+    }
+
+    fn deadline(&self) -> Mono {
+        let silent = self.heard + SILENT_AFTER;
+        match &self.phase {
+            Phase::Open(open) => open.ack_at.unwrap_or(silent).min(open.alive_at).min(silent),
+            _ => silent,
+        }
+    }
+
+    fn on_time(&mut self, now: Now) {
+        if now.mono.since(self.heard) >= SILENT_AFTER {
+            self.close("nothing heard");
+        }
+        let Phase::Open(open) = &mut self.phase else { return };
+        if now.mono >= open.alive_at {
+            open.alive_at = now.mono + ALIVE_EVERY;
+            let stuck =
+                open.pending.front().is_some_and(|oldest| now.mono.since(oldest.since) > COMMIT_STUCK_AFTER);
+            if !stuck {
+                let alive = Alive { store: self.rules.store.to_string(), hub_wall_us: now.wall.0 };
+                self.outputs.push_back(Output::Send(Downstream::Alive, json(&alive)));
+            }
+        }
+        if open.ack_at.is_some_and(|at| now.mono >= at) {
+            open.ack_at = None;
+            open.acked_at = now.mono;
+            let lanes = open.lanes.take_acks();
+            let ack = Ack { store: self.rules.store.to_string(), epoch: hex(open.epoch.0), lanes };
+            self.outputs.push_back(Output::Send(Downstream::Ack, json(&ack)));
+        }
+    }
+
+    fn message(&mut self, now: Now, what: Upstream, payload: Bytes, receipt: Option<Receipt>) {
+        match what {
+            Upstream::Live(lane) => return self.blocks(now, lane, true, payload, receipt),
+            Upstream::Backlog(lane) => return self.blocks(now, lane, false, payload, receipt),
+            Upstream::Hello => match parse::<Hello>(&payload) {
+                Some(hello) => self.hello(hello),
+                None => self.trouble("malformed", "a hello that cannot be read"),
+            },
+            Upstream::Announce => match parse::<Announce>(&payload) {
+                Some(announce) if self.is_of_this_epoch(&announce.epoch) => {
+                    self.show(News::Announce(announce))
+                }
+                Some(_) => {}
+                None => self.trouble("malformed", "an announce that cannot be read"),
+            },
+            Upstream::Status => match parse::<Status>(&payload) {
+                Some(status) if self.is_of_this_epoch(&status.epoch) => self.show(News::Status(status)),
+                Some(_) => {}
+                None => self.trouble("malformed", "a status that cannot be read"),
+            },
+        }
+        // Nothing of these is stored: taking them is all.
+        self.outputs.extend(receipt.map(Output::Receive));
+    }
+
+    fn hello(&mut self, hello: Hello) {
+        if let Some(why) = rules::unfit(&hello, &self.agent) {
+            self.trouble("hello-refused", why);
+            return self.close(why);
+        }
+        let Some(epoch) = from_hex(&hello.epoch).map(Epoch) else {
+            return self.close("the epoch is not a number");
+        };
+        // A second hello starts over, as after a broker lost its sessions.
+        if self.is_open() {
+            self.outputs.push_back(Output::Show(News::Disconnected { why: "said hello again" }));
+        }
+        let predecessor = hello.predecessor.as_deref().and_then(from_hex).map(Epoch);
+        self.phase = Phase::Opening(hello, epoch);
+        self.outputs.push_back(Output::Open { epoch, predecessor });
+    }
+
+    fn opened(&mut self, now: Now, known: Vec<Known>, bed: Option<String>) {
+        let Phase::Opening(hello, epoch) = &self.phase else { return };
+        let epoch = *epoch;
+        let refused = rules::refused(hello.provenance, self.rules.accepts);
+        let lanes = Lanes::new(known);
+        let welcome = Welcome {
+            wire: WIRE_VERSION,
+            store: self.rules.store.to_string(),
+            hub_wall_us: now.wall.0,
+            bed,
+            acks: lanes.acks(),
+            limits: None,
+            refused: refused.clone(),
+        };
+        self.outputs.push_back(Output::Send(Downstream::Welcome, json(&welcome)));
+        match &refused {
+            Some(words) => self.outputs.push_back(Output::Tell("provenance-refused", words.clone())),
+            None => self.outputs.push_back(Output::Show(News::Connected)),
+        }
+        self.phase = Phase::Open(Box::new(Open {
+            epoch,
+            refused,
+            lanes,
+            decoder: Decoder::new(),
+            pending: VecDeque::new(),
+            alive_at: now.mono,
+            ack_at: None,
+            acked_at: now.mono,
+        }));
+    }
+
+    fn blocks(&mut self, now: Now, lane: Lane, live: bool, payload: Bytes, receipt: Option<Receipt>) {
+        let refuse = |receipt: Option<Receipt>, why| receipt.map(|receipt| Output::Refuse(receipt, why));
+        let Phase::Open(open) = &mut self.phase else {
+            self.outputs.extend(refuse(receipt, Refusal::NotAllowed));
+            return;
+        };
+        if open.refused.is_some() {
+            self.outputs.extend(refuse(receipt, Refusal::NotAllowed));
+            return;
+        }
+        let parts = match split(&payload, lane, open.epoch, self.rules.accepts) {
+            Ok(parts) => parts,
+            Err((why, words)) => {
+                self.outputs.extend(refuse(receipt, why));
+                return self.trouble("block-refused", words);
+            }
+        };
+        let mut intake = Intake::new(open.lanes.source(lane), &self.agent, now);
+        for part in parts {
+            match open.lanes.take(lane, &part) {
+                Taken::New => intake.add(part, live, &mut open.decoder),
+                Taken::Known => {}
+                Taken::Conflict => intake.conflicts.push(part),
+                Taken::TooScattered => intake.scattered = true,
+            }
+        }
+        let conflicts = intake.conflicts.len();
+        self.outputs.extend(intake.news.drain(..).map(Output::Show));
+        if intake.scattered {
+            // What was taken of the message is committed; the rest comes again.
+            self.outputs.extend(refuse(receipt, Refusal::TooScattered));
+        }
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let receipt = receipt.filter(|_| !intake.scattered);
+        open.pending.push_back(Waiting {
+            ticket,
+            lane,
+            receipt,
+            since: now.mono,
+            records: intake.records.clone(),
+        });
+        self.outputs.push_back(Output::Commit(ticket, intake.addition()));
+        if conflicts > 0 {
+            let words = format!("{conflicts} block(s) of lane {} came again with other content", lane.name());
+            self.outputs.push_back(Output::Tell("identity-conflict", words));
+        }
+    }
+
+    fn committed(&mut self, now: Now, ticket: Ticket, mark: Watermark) {
+        let Phase::Open(open) = &mut self.phase else { return };
+        // A ticket of before a second hello finds nothing here.
+        let Some(done) = open.pending.pop_front_if(|oldest| oldest.ticket == ticket) else { return };
+        open.lanes.committed(done.lane, mark);
+        open.ack_at.get_or_insert((open.acked_at + ACK_EVERY).max(now.mono));
+        self.outputs.extend(done.receipt.map(Output::Receive));
+        let held = |header: &Header| open.lanes.is_committed(done.lane, header.seq);
+        let shown = done.records.into_iter().filter(|(header, _)| held(header));
+        self.outputs.extend(shown.map(|(header, record)| Output::Show(News::Record(header, record))));
+    }
+
+    fn bed_changed(&mut self, now: Now, bed: Option<String>) {
+        let Phase::Open(open) = &self.phase else { return };
+        let welcome = Welcome {
+            wire: WIRE_VERSION,
+            store: self.rules.store.to_string(),
+            hub_wall_us: now.wall.0,
+            bed,
+            acks: open.lanes.acks(),
+            limits: None,
+            refused: open.refused.clone(),
+        };
+        self.outputs.push_back(Output::Send(Downstream::Welcome, json(&welcome)));
+    }
+
+    fn is_of_this_epoch(&self, epoch: &str) -> bool {
+        self.is_open() && matches!(&self.phase, Phase::Open(open) if from_hex(epoch) == Some(open.epoch.0))
+    }
+
+    fn show(&mut self, news: News) {
+        self.outputs.push_back(Output::Show(news));
+    }
+
+    fn trouble(&mut self, what: &'static str, words: &str) {
+        if self.troubles.is_multiple_of(TELL_EVERY) {
+            self.outputs.push_back(Output::Tell(what, words.to_owned()));
+        }
+        self.troubles += 1;
+    }
+
+    fn close(&mut self, why: &'static str) {
+        if self.is_open() {
+            self.outputs.push_back(Output::Show(News::Disconnected { why }));
+        }
+        if !matches!(self.phase, Phase::Closed) {
+            self.outputs.push_back(Output::Close(why));
+        }
+        self.phase = Phase::Closed;
+    }
+}
+
+/// What one message brings, sorted by what becomes of it.
+struct Intake {
+    base: Addition,
+    news: Vec<News>,
+    records: Vec<(Header, Record)>,
+    conflicts: Vec<Part>,
+    scattered: bool,
+}
+
+/// One block of a message, checked for length and checksum.
+pub(super) struct Part {
+    header: Header,
+    end: u64,
+    bytes: Bytes,
+}
+
+impl Intake {
+    fn new(source: crate::store::blocks::Source, agent: &AgentId, now: Now) -> Self {
+        let base = Addition {
+            source,
+            agent: agent.clone(),
+            blocks: Vec::new(),
+            records: Vec::new(),
+            conflicts: Vec::new(),
+            at: now.wall,
+        };
+        Self { base, news: Vec::new(), records: Vec::new(), conflicts: Vec::new(), scattered: false }
+    }
+
+    fn add(&mut self, part: Part, live: bool, decoder: &mut Decoder) {
+        // A device in demo mode is on record, and never on the screen.
+        let shown = part.header.provenance != Provenance::DeviceDemo;
+        // Backlog never reaches the now-state, so only what was said once is read of it.
+        if part.header.lane == Lane::Alarm || (live && shown) {
+            match decoder.decode(&part.bytes) {
+                Ok((Block { header, body: Body::Numerics(samples) }, _)) => {
+                    self.news.push(News::Numerics(header, samples));
+                }
+                Ok((Block { header, body: Body::Waveforms(stretches) }, _)) => {
+                    self.news.push(News::Waveforms(header, stretches));
+                }
+                Ok((Block { header, body: Body::Record(json) }, _)) => self.record(header, json),
+                Ok((Block { body: Body::Gap(_), .. }, _)) => {}
+                // A delta whose key frame went by another way is kept and not shown; the next key frame heals it.
+                Err(error) => tracing::debug!(%error, seq = part.header.seq, "a block is kept unread"),
+            }
+        }
+        self.base.blocks.push(part.row());
+    }
+
+    fn record(&mut self, header: Header, json: String) {
+        // A record of a newer agent is kept as it is.
+        let Ok(record) = serde_json::from_str::<Record>(&json) else { return };
+        let (kind, episode) = rules::kind(&record);
+        self.base.records.push(RecordRow { seq: header.seq, at: header.wall, kind, episode, json });
+        self.records.push((header, record));
+    }
+
+    fn addition(mut self) -> Addition {
+        self.base.conflicts = self.conflicts.into_iter().map(Part::row).collect();
+        self.base
+    }
+}
+
+impl Part {
+    fn row(self) -> Row {
+        Row { seq: self.header.seq, end: self.end, begin: self.header.wall, bytes: self.bytes }
+    }
+}
+
+/// Every block of a payload, or why none of it is taken.
+fn split(
+    payload: &Bytes,
+    lane: Lane,
+    epoch: Epoch,
+    accepts: Provenance,
+) -> Result<Vec<Part>, (Refusal, &'static str)> {
+    let malformed = |_| (Refusal::Malformed, "a block that cannot be read");
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < payload.len() {
+        let (header, length) = block::peek(&payload[at..]).map_err(malformed)?;
+        let bytes = payload.slice(at..at + length);
+        let (_, end) = block::seqs(&bytes).map_err(malformed)?;
+        if header.lane != lane {
+            return Err((Refusal::Malformed, "a block of another lane than its topic"));
+        }
+        if header.epoch != epoch {
+            return Err((Refusal::NotAllowed, "a block of another epoch than the hello"));
+        }
+        if header.provenance != accepts && header.provenance != Provenance::DeviceDemo {
+            return Err((Refusal::NotAllowed, "a block of a provenance that is not taken here"));
+        }
+        parts.push(Part { header, end, bytes });
+        at += length;
+    }
+    Ok(parts)
+}
+
+fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    serde_json::from_slice(payload).ok()
+}
+
+fn json(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).expect("wire messages have text keys and finite numbers only")
+}

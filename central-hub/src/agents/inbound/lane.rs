@@ -1,0 +1,130 @@
+//! What of each lane was taken and what is committed, and whether a repetition is one.
+
+use super::Part;
+use crate::agents::watermark::Watermark;
+use crate::store::blocks::{Known, Source, digest};
+use cotside_protocol::wire::downstream::LaneAck;
+use cotside_protocol::wire::topic::Lane;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Checksums remembered per lane: half an hour of seconds, far more than is ever under way.
+const DIGESTS_MAX: usize = 2048;
+
+#[derive(Debug)]
+pub(super) struct Lanes(Vec<State>);
+
+#[derive(Debug)]
+struct State {
+    lane: Lane,
+    source: Source,
+    /// Committed or on the way to it.
+    taken: Watermark,
+    committed: Watermark,
+    digests: BTreeMap<u64, u32>,
+    /// The order in which they came, to forget the oldest.
+    arrived: VecDeque<u64>,
+    ack_due: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    New,
+    Known,
+    /// The same key with other content.
+    Conflict,
+    TooScattered,
+}
+
+impl Lanes {
+    /// `known` holds every lane once, as the store answers.
+    pub(super) fn new(known: Vec<Known>) -> Self {
+        let state = |known: Known| {
+            let mut state = State {
+                lane: known.lane,
+                source: known.source,
+                taken: known.mark.clone(),
+                committed: known.mark,
+                digests: BTreeMap::new(),
+                arrived: VecDeque::new(),
+                ack_due: false,
+            };
+            known.digests.into_iter().for_each(|(seq, digest)| state.remember(seq, digest));
+            state
+        };
+        Self(known.into_iter().map(state).collect())
+    }
+
+    pub(super) fn source(&self, lane: Lane) -> Source {
+        self.state(lane).source
+    }
+
+    pub(super) fn take(&mut self, lane: Lane, part: &Part) -> Taken {
+        let state = self.state_mut(lane);
+        let (seq, digest) = (part.header.seq, digest(&part.bytes));
+        if state.taken.has_all(seq, part.end) {
+            // A gap record may stand for rows that had arrived before they were dropped: that is no second identity.
+            let is_one = part.end == seq + 1;
+            let differs = state.digests.get(&seq).is_some_and(|known| *known != digest);
+            state.ack_due = true;
+            return if is_one && differs { Taken::Conflict } else { Taken::Known };
+        }
+        if state.taken.insert(seq, part.end).is_err() {
+            return Taken::TooScattered;
+        }
+        state.remember(seq, digest);
+        Taken::New
+    }
+
+    pub(super) fn committed(&mut self, lane: Lane, mark: Watermark) {
+        let state = self.state_mut(lane);
+        state.committed = mark;
+        state.ack_due = true;
+    }
+
+    pub(super) fn is_committed(&self, lane: Lane, seq: u64) -> bool {
+        self.state(lane).committed.has(seq)
+    }
+
+    pub(super) fn acks(&self) -> Vec<LaneAck> {
+        self.0.iter().map(State::ack).collect()
+    }
+
+    /// The lanes that moved since the last call.
+    pub(super) fn take_acks(&mut self) -> Vec<LaneAck> {
+        let due = self.0.iter_mut().filter(|state| state.ack_due);
+        due.map(|state| {
+            state.ack_due = false;
+            state.ack()
+        })
+        .collect()
+    }
+
+    fn state(&self, lane: Lane) -> &State {
+        self.0.iter().find(|state| state.lane == lane).expect("the store answers with every lane")
+    }
+
+    fn state_mut(&mut self, lane: Lane) -> &mut State {
+        self.0.iter_mut().find(|state| state.lane == lane).expect("the store answers with every lane")
+    }
+}
+
+impl State {
+    fn ack(&self) -> LaneAck {
+        LaneAck {
+            lane: self.lane.name().to_owned(),
+            below: self.committed.below(),
+            ranges: self.committed.ranges().iter().map(|&(first, end)| [first, end]).collect(),
+        }
+    }
+
+    fn remember(&mut self, seq: u64, digest: u32) {
+        if self.digests.insert(seq, digest).is_none() {
+            self.arrived.push_back(seq);
+        }
+        if self.arrived.len() > DIGESTS_MAX
+            && let Some(oldest) = self.arrived.pop_front()
+        {
+            self.digests.remove(&oldest);
+        }
+    }
+}
