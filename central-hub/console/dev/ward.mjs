@@ -1,0 +1,147 @@
+// The fake hub's beds: made-up babies with the states a console must be able to show, as functions of the wall time.
+
+const BABIES = [
+  ['Thompson', 32, 4, 8, 1820], ['Okafor A', 26, 1, 21, 940], ['Okafor B', 26, 1, 21, 1020], ['Lindqvist', 29, 6, 3, 1310],
+  ['Haddad', 34, 0, 2, 2100], ['Moreau', 24, 5, 40, 1110], ['Sato', 31, 2, 11, 1550], ['Novak', 33, 3, 5, 1940],
+  ['Adeyemi', 27, 0, 33, 1200], ['Fischer', 35, 1, 1, 2360], ['O’Brien-Castellanos', 28, 2, 17, 1080], ['Petrova', 30, 4, 14, 1480],
+]
+
+// What makes a bed worth looking at, by its index; any other bed is well.
+const STORIES = ['calm', 'desaturating', 'cuff', 'tachycardic', 'late', 'stale', 'available', 'lost']
+
+export function ward({ beds, waves, calm }) {
+  const began = Date.now()
+  const all = Array.from({ length: beds }, (_, i) => bed(i, began, calm))
+  let sentTo = Date.now()
+  return {
+    view: (now) => ({ unit: { id: 'nicu', name: 'NICU A' }, hub_at_ms: now, store_ok: true, beds: all.map((b) => b.view(now)) }),
+    waves(now) {
+      const from = sentTo
+      sentTo = now
+      const sending = all.filter((b) => b.sends)
+      return {
+        channels: sending.flatMap((b) => b.channels.slice(0, waves)),
+        frames: sending.flatMap((b) => b.channels.slice(0, waves).map((c) => ({ bed: b.id, bytes: chunk(c, from, now) }))),
+      }
+    },
+  }
+}
+
+function bed(index, began, calm) {
+  const id = String(index + 1).padStart(2, '0')
+  const story = calm || index >= STORIES.length ? 'calm' : STORIES[index]
+  const [name, weeks, days, dol, weight] = BABIES[index % BABIES.length]
+  const hr = { desaturating: 78, tachycardic: 204 }[story] ?? 132 + ((index * 17) % 36)
+  const rr = { desaturating: 22 }[story] ?? 38 + ((index * 11) % 24)
+  const spo2 = { desaturating: 71 }[story] ?? 91 + (index % 8)
+  const occupied = story !== 'available'
+  const sends = occupied && story !== 'lost'
+
+  const wander = (now, base, by, period) => Math.round(base + by * Math.sin(now / period + index))
+  const value = (now, code, label, fullName, text, ucum, more = {}) => ({
+    code, label, name: fullName, site: null, value: String(text), ucum, age_ms: 350, at_ms: now - 350,
+    pace: 'continuous', quality: [], device: 'monitor', setting: false, ...more,
+  })
+  const values = (now) => {
+    const stale = (now - began) % 20_000
+    const art = 34 + weeks % 9
+    const list = [
+      value(now, 147842, 'HR', 'Heart rate (ECG)', wander(now, hr, 3, 4000), '{beats}/min', story === 'late' ? { age_ms: 6800, at_ms: now - 6800 } : {}),
+      value(now, 150456, 'SpO2', 'SpO2', wander(now, spo2, 1, 5000), '%', story === 'cuff' ? { quality: ['questionable'] } : {}),
+      value(now, 151578, 'RR', 'Resp rate (impedance)', wander(now, rr, 4, 6000), '{breaths}/min',
+        story === 'stale' ? { value: null, quality: ['stale'], age_ms: 14_000 + stale } : {}),
+      value(now, 150388, 'Temp skin', 'Temp skin', (36.6 + (index % 5) / 10).toFixed(1), 'Cel', story === 'late' ? { age_ms: 3200 } : {}),
+      value(now, 150488, 'PI', 'Perfusion index', (1.1 + (index % 4) / 5).toFixed(1), '%', { device: 'oximeter' }),
+      value(now, 151920, 'FiO2', 'FiO2 measured', 21 + ((index * 3) % 20), '%', { device: 'ventilator' }),
+      value(now, 151976, 'PEEP', 'PEEP measured', 5, 'cm[H2O]', { device: 'ventilator' }),
+    ]
+    if (story === 'cuff' || index % 5 === 4) {
+      const at = now - (story === 'cuff' ? 12 : 75) * 60_000
+      const cuff = { pace: 'episodic', at_ms: at, age_ms: now - at }
+      list.push(value(now, 150021, 'NIBP sys', 'NIBP systolic', 58, 'mm[Hg]', cuff), value(now, 150022, 'NIBP dia', 'NIBP diastolic', 31, 'mm[Hg]', cuff), value(now, 150023, 'NIBP mean', 'NIBP mean', 41, 'mm[Hg]', cuff))
+    } else {
+      list.push(value(now, 150033, 'ART sys', 'ART systolic', wander(now, art + 16, 2, 7000), 'mm[Hg]'), value(now, 150034, 'ART dia', 'ART diastolic', wander(now, art - 9, 1, 7000), 'mm[Hg]'), value(now, 150035, 'ART mean', 'ART mean', wander(now, art, 1, 7000), 'mm[Hg]'))
+    }
+    if (story === 'stale') list.push(value(now, 151756, 'tcpCO2', 'tcpCO2', '44', 'mm[Hg]', { quality: ['calibrating'], device: 'tcm' }))
+    return list
+  }
+  const alarm = (episode, priority, code, text, ago, more = {}) => ({
+    episode, version: 1, rule: 'limit-low', kind: 'physiological', priority, condition: 'active', inactivation: { state: 'enabled' }, code,
+    value: null, limit: null, ucum: '%', text, onset_ms: ago - 5000, active_ms: ago, recorded: true, ...more,
+  })
+  const alarms = (now) => {
+    if (story === 'desaturating') return [alarm(1, 'high', 150456, 'SpO2 71 < 85', began - 19_000), alarm(2, 'high', 147842, 'HR 78 < 100', began - 11_000, { recorded: false })]
+    if (story === 'tachycardic') return [alarm(3, 'medium', 147842, 'HR 204 > 200', began - 41_000)]
+    if (story === 'stale') return [alarm(4, 'low', 151578, 'RESP LEAD OFF', began - 130_000, { kind: 'technical' })]
+    if (story === 'calm' && index === 0 && !calm) return [alarm(5, 'medium', 150456, 'SpO2 84 < 85', now - 3000, { condition: 'delaying', active_ms: null })]
+    return []
+  }
+  const limits = [[147842, 100, 200, '{beats}/min'], [150456, 85, 95, '%'], [151578, 20, 70, '{breaths}/min'], [150035, 28, 50, 'mm[Hg]']].flatMap(
+    ([code, low, high, ucum]) => [{ code, side: 'low', threshold: String(low), ucum }, { code, side: 'high', threshold: String(high), ucum }],
+  )
+  const device = (link, name, driver, model, state = 'live', detail = '') => ({
+    link, name, driver, state, detail, manufacturer: '', model, serial: `S${link}${id}77`, heard_ms: state === 'live' ? 300 : 64_000,
+  })
+  const devices = [
+    device(0, 'monitor', 'intellivue', 'MP70'),
+    device(1, 'oximeter', 'masimo', 'Radical-7'),
+    device(2, 'ventilator', 'medibus', 'VN500', story === 'late' ? 'silent' : 'live', story === 'late' ? 'no answer for 64 s' : ''),
+  ]
+
+  return {
+    id,
+    sends,
+    channels: sends ? channels(index, id, hr, story === 'desaturating' ? 4 : rr, story) : [],
+    view: (now) => ({
+      bed: id,
+      state: occupied ? 'occupied' : 'available',
+      patient: occupied ? { name, identifier: `4711-${id}`, birth_date: '2026-01-06', gestational_age: { weeks, days }, day_of_life: dol, pma: { weeks: weeks + Math.floor((days + dol) / 7), days: (days + dol) % 7 }, weight_g: weight } : null,
+      agent: occupied ? { id: `gw-${id}`, state: story === 'lost' ? 'lost' : 'live', heard_ms: story === 'lost' ? now - began + 42_000 : 120, simulated: story === 'calm' && index === 0 } : null,
+      devices: occupied ? devices : [],
+      values: sends ? values(now) : [],
+      limits: occupied ? limits : [],
+      limits_state: index % 7 === 4 ? 'requested' : 'in-force',
+      alarms: alarms(now),
+      link_lost_ms: story === 'lost' ? now - began + 42_000 : null,
+    }),
+  }
+}
+
+const bump = (f, middle, width, height) => height * Math.exp(-((f - middle) ** 2) / (2 * width * width))
+
+function channels(index, bed, hr, rr, story) {
+  const beat = (seconds) => (seconds * (hr / 60) + index * 0.37) % 1
+  const ecg = (s) => {
+    const f = beat(s)
+    return bump(f, 0.18, 0.025, 0.12) + bump(f, 0.29, 0.008, -0.12) + bump(f, 0.31, 0.009, 1) + bump(f, 0.335, 0.01, -0.24) + bump(f, 0.55, 0.045, 0.22) + (Math.random() - 0.5) * 0.02
+  }
+  const pleth = (s) => bump(beat(s), 0.4, 0.1, 1) + bump(beat(s), 0.66, 0.09, 0.38)
+  const resp = (s) => 0.5 - 0.5 * Math.cos(2 * Math.PI * (s * (rr / 60) + index * 0.2))
+  const base = index * 10
+  // The late bed loses half a second of ECG every four: a gap must stay a gap.
+  const hole = (s) => story === 'late' && s % 4 < 0.5
+  return [
+    { id: base, bed, code: 131330, label: 'ECG II', ucum: 'mV', period_us: 4000, gain: 0.005, offset: 0, device: 'monitor', draw: ecg, hole },
+    { id: base + 1, bed, code: 150452, label: 'Pleth', ucum: '1', period_us: 8000, gain: 0.001, offset: 0, device: 'oximeter', draw: pleth },
+    { id: base + 2, bed, code: 151552, label: 'Resp', ucum: 'Ohm', period_us: 16000, gain: 0.001, offset: 0, device: 'monitor', draw: resp },
+  ]
+}
+
+const NO_SAMPLE = -2147483648
+
+function chunk(channel, fromMs, toMs) {
+  const period = channel.period_us / 1000
+  const first = Math.ceil(fromMs / period)
+  const last = Math.ceil(toMs / period)
+  const bytes = Buffer.alloc(16 + 4 * (last - first))
+  bytes.writeUInt8(1, 0)
+  bytes.writeUInt16LE(channel.id, 2)
+  bytes.writeUInt32LE(last - first, 4)
+  bytes.writeDoubleLE(first * period, 8)
+  for (let i = first; i < last; i++) {
+    const seconds = (i * period) / 1000
+    const raw = channel.hole?.(seconds) ? NO_SAMPLE : Math.round((channel.draw(seconds) - channel.offset) / channel.gain)
+    bytes.writeInt32LE(raw, 16 + 4 * (i - first))
+  }
+  return bytes
+}

@@ -1,0 +1,94 @@
+// Numbers, units and times as people read them.
+
+import type { Gestation, Priority } from './api'
+
+const two = (n: number): string => String(n).padStart(2, '0')
+
+// 0:19, 12:05, 1:02:03
+export function duration(ms: number): string {
+  const total = Math.max(0, Math.floor(ms / 1000))
+  const hours = Math.floor(total / 3600)
+  const minutes = Math.floor(total / 60) % 60
+  const seconds = two(total % 60)
+  return hours > 0 ? `${hours}:${two(minutes)}:${seconds}` : `${minutes}:${seconds}`
+}
+
+// 00:00:42, for the counters that say how long nothing was heard.
+export function counter(ms: number): string {
+  const total = Math.max(0, Math.floor(ms / 1000))
+  return `${two(Math.floor(total / 3600))}:${two(Math.floor(total / 60) % 60)}:${two(total % 60)}`
+}
+
+// 3 s, 4 min, 2 h: rounded down, so that an age is never called younger than its unit allows.
+export function age(ms: number): string {
+  if (!Number.isFinite(ms)) return '?'
+  const seconds = Math.max(0, Math.floor(ms / 1000))
+  if (seconds < 100) return `${seconds} s`
+  if (seconds < 6000) return `${Math.floor(seconds / 60)} min`
+  return `${Math.floor(seconds / 3600)} h`
+}
+
+export function clock(wallMs: number, seconds = false): string {
+  const at = new Date(wallMs)
+  if (Number.isNaN(at.getTime())) return '--:--'
+  const minutes = `${two(at.getHours())}:${two(at.getMinutes())}`
+  return seconds ? `${minutes}:${two(at.getSeconds())}` : minutes
+}
+
+const DAY = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short' })
+
+export function day(wallMs: number): string {
+  return DAY.format(wallMs)
+}
+
+export function gestation(age: Gestation | null): string {
+  return age === null ? '' : `${age.weeks}+${age.days}`
+}
+
+export function grams(weight: number | null): string {
+  return weight === null ? '' : `${Math.round(weight)} g`
+}
+
+const UNITS: Record<string, string> = {
+  '{beats}/min': '/min',
+  '{breaths}/min': '/min',
+  'mm[Hg]': 'mmHg',
+  'cm[H2O]': 'cmH₂O',
+  'cm[H2O].s/L': 'cmH₂O·s/L',
+  'mL/cm[H2O]': 'mL/cmH₂O',
+  Cel: '°C',
+  '[degF]': '°F',
+  '[pH]': '',
+  '[ppm]': 'ppm',
+  '{ratio}': '',
+  Ohm: 'Ω',
+  ug: 'µg',
+  'ug/kg/min': 'µg/kg/min',
+  '1': '',
+}
+
+export function ucumText(ucum: string | null): string {
+  if (ucum === null) return ''
+  return UNITS[ucum] ?? ucum
+}
+
+// Chemical indices as they are printed on every monitor.
+export function label(text: string): string {
+  return text.replace(/O2/g, 'O₂')
+}
+
+const MARKS: Record<Priority, string> = { high: '***', medium: '**', low: '*', advisory: '' }
+
+export function asterisks(priority: Priority): string {
+  return MARKS[priority]
+}
+
+const SITES: Record<string, string> = { preductal: 'pre', postductal: 'post' }
+
+export function site(site: string | null): string {
+  return site === null ? '' : (SITES[site] ?? site)
+}
+
+export function thousandths(ms: number): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
+}

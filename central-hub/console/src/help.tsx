@@ -1,0 +1,59 @@
+// The keys and marks of this screen, on one card.
+
+import type { VNode } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import { helping } from './view'
+
+const KEYS: [string, string][] = [
+  ['0–9', 'the bed with this number'],
+  ['← ↑ → ↓', 'between beds'],
+  ['Enter', 'open the bed'],
+  ['Esc', 'back to all beds'],
+  ['?', 'this card'],
+]
+
+const MARKS: [string, string][] = [
+  ['***  **  *', 'high, medium, low priority'],
+  ['152 ?', 'the device doubts the value'],
+  ['---', 'the device says it has no value'],
+  ['-?-', 'nothing for more than 10 s; the age beside it counts on'],
+  ['3 s', 'age of a value that is late'],
+  ['14:02', 'when an episodic value was measured'],
+  ['○ name', 'a device that is not sending, and why'],
+  ['UNIT ASSUMED', 'the device did not say its unit of measure'],
+  ['NOT RECORDED', 'shown before the hub has it on disk'],
+]
+
+export function Help(): VNode {
+  const dialog = useRef<HTMLDialogElement>(null)
+  useEffect(() => dialog.current?.showModal(), [])
+  return (
+    <dialog ref={dialog} class="help" onClose={() => (helping.value = false)} aria-label="Help">
+      <Card title="Keys" rows={KEYS} />
+      <Card title="Marks" rows={MARKS} />
+      <p>
+        Cotside supplements the alarms of the bedside devices. Where a monitor and this screen disagree, the monitor is
+        right.
+      </p>
+      <form method="dialog">
+        <button type="submit">close</button>
+      </form>
+    </dialog>
+  )
+}
+
+function Card({ title, rows }: { title: string; rows: [string, string][] }): VNode {
+  return (
+    <section>
+      <h2>{title}</h2>
+      <dl>
+        {rows.map(([key, meaning]) => (
+          <div key={key}>
+            <dt>{key}</dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  )
+}

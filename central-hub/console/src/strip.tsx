@@ -1,0 +1,92 @@
+// The unit's alarms along the top: highest first, newest first among equals; a click goes to the bed.
+
+import { useComputed } from '@preact/signals'
+import type { VNode } from 'preact'
+import { alarmsOf, byUrgency, type ShownAlarm } from './alarms'
+import { bedState, beds, unit } from './feed'
+import { asterisks, clock, day, duration, label } from './format'
+import { now, wall } from './pulse'
+import { focused, width } from './view'
+
+const SMALL_PX = 340
+const LEAD_PX = 820
+const SIDES_PX = 400
+
+export function Strip(): VNode {
+  const alarms = useComputed(() => allAlarms())
+  const list = alarms.value
+  const lead = list[0]
+  const room = 2 * Math.max(0, Math.floor((width.value - LEAD_PX - SIDES_PX) / SMALL_PX))
+  const rest = list.slice(1)
+  const shown = rest.length > room ? rest.slice(0, Math.max(0, room - 1)) : rest
+  const more = rest.length - shown.length
+  const at = wall(now.value)
+  return (
+    <header class="strip">
+      <div class="brand">
+        <b>{unit.value?.name ?? 'Cotside'}</b>
+        <span>{unit.value === null ? '' : 'Cotside'}</span>
+      </div>
+      <div class="alarms" role="group" aria-label="Active alarms">
+        {lead === undefined && <p class="calm">no active alarms</p>}
+        {lead !== undefined && <Chip alarm={lead} lead />}
+        <div class="rest">
+          {shown.map((alarm) => (
+            <Chip key={alarm.key} alarm={alarm} />
+          ))}
+          {more > 0 && <span class="more">+{more} more</span>}
+        </div>
+      </div>
+      <div class="clock">
+        <b>{clock(at, true)}</b>
+        <span>{day(at)}</span>
+      </div>
+    </header>
+  )
+}
+
+function allAlarms(): ShownAlarm[] {
+  return beds.value
+    .flatMap((bed) => {
+      const state = bedState(bed).value
+      return state === undefined
+        ? []
+        : alarmsOf(state.view, state.hubAtMs).map((a) => ({ ...a, sinceMs: a.sinceMs - state.receivedAt }))
+    })
+    .sort(byUrgency)
+}
+
+// `sinceMs` is counted from page time zero here, so that the list is computed per frame and the seconds per look.
+function Chip({ alarm, lead = false }: { alarm: ShownAlarm; lead?: boolean }): VNode {
+  const text = label(alarm.text)
+  const length = alarm.bed.length + asterisks(alarm.priority).length + text.length + 2
+  return (
+    <button
+      type="button"
+      class={`chip ${alarm.priority} ${alarm.manner}${lead ? ' lead' : ''}`}
+      style={{ '--chars': String(length) }}
+      onClick={() => (focused.value = alarm.bed)}
+    >
+      <span class="what">
+        <b>{alarm.bed}</b> {asterisks(alarm.priority)} {text}
+      </span>
+      <small>
+        <b>{duration(alarm.sinceMs + now.value)}</b>
+        {alarm.note !== '' && <span>{alarm.note}</span>}
+        {!alarm.recorded && <span>NOT RECORDED</span>}
+      </small>
+    </button>
+  )
+}
+
+// Spoken by a screen reader: only what is high interrupts.
+export function Announcer(): VNode {
+  const alarms = useComputed(() => allAlarms().filter((a) => a.manner !== 'plain'))
+  const words = (list: ShownAlarm[]): string => list.map((a) => `Bed ${a.bed}: ${a.text}`).join('. ')
+  return (
+    <div class="unseen">
+      <div role="alert">{words(alarms.value.filter((a) => a.priority === 'high'))}</div>
+      <div aria-live="polite">{words(alarms.value.filter((a) => a.priority === 'medium'))}</div>
+    </div>
+  )
+}

@@ -1,0 +1,195 @@
+// One bed in its fixed place: who, what is wrong, waves, numbers, devices.
+
+import { useComputed } from '@preact/signals'
+import type { VNode } from 'preact'
+import { hubLink } from './age'
+import { alarmsOf, type ShownAlarm } from './alarms'
+import type { BedView, Device, Patient } from './api'
+import { bedState, connected, heardAt, type BedState } from './feed'
+import { asterisks, clock, counter, duration, gestation, grams, label, ucumText } from './format'
+import { ageWords, BloodPressure, Measured, readingWords } from './number'
+import { pick, type Reading } from './pick'
+import { now } from './pulse'
+import { focused } from './view'
+import { Waves } from './waves'
+
+export function Tile({ bed, lanes, still = false }: { bed: string; lanes: number; still?: boolean }): VNode {
+  const state = bedState(bed).value
+  const lost = useComputed(() => hubLink(now.value - heardAt.value, connected.value) === 'lost').value
+  if (state === undefined) return <article class="tile" />
+  const elapsed = Math.max(0, now.value - state.receivedAt)
+  const alarms = alarmsOf(state.view, state.hubAtMs + elapsed)
+  const top = alarms[0]
+  const framed = top !== undefined && top.manner !== 'plain' ? `${top.priority} ${top.manner}` : ''
+  const go = (): void => void (focused.value = bed)
+  return (
+    <article
+      class={`tile ${state.view.state} ${framed}${lost ? ' unknown' : ''}`}
+      data-bed={bed}
+      tabIndex={still ? -1 : 0}
+      aria-label={`Bed ${bed}${state.view.patient === null ? ', available' : ''}`}
+      onClick={still ? undefined : go}
+      onKeyDown={still ? undefined : (event) => event.key === 'Enter' && go()}
+    >
+      {state.view.state === 'available' ? (
+        <Available view={state.view} />
+      ) : (
+        <Occupied state={state} elapsed={elapsed} alarms={alarms} lost={lost} lanes={lanes} />
+      )}
+    </article>
+  )
+}
+
+function Available({ view }: { view: BedView }): VNode {
+  const talking = view.values.length > 0
+  return (
+    <div class="free">
+      <b>{view.bed}</b>
+      <span>available</span>
+      {talking && <span class="talking">a device is sending; no patient admitted</span>}
+    </div>
+  )
+}
+
+function Occupied(props: {
+  state: BedState
+  elapsed: number
+  alarms: ShownAlarm[]
+  lost: boolean
+  lanes: number
+}): VNode {
+  const { state, elapsed, alarms, lost, lanes } = props
+  const view = state.view
+  const picked = pick(view, elapsed, lost)
+  const silent = view.link_lost_ms !== null || view.agent === null || view.agent.state === 'never'
+  return (
+    <div class="inner">
+      <Identity view={view} />
+      {!silent && <AlarmBar alarms={alarms} />}
+      {silent ? (
+        <NoData state={state} elapsed={elapsed} alarms={alarms} />
+      ) : (
+        <>
+          <div class="waves">
+            <Waves bed={view.bed} lanes={lanes} />
+            {view.agent?.simulated === true && <span class="watermark">SIMULATED</span>}
+          </div>
+          <div class="numbers">
+            <div class="first">
+              <Measured place="hr" reading={picked.places.hr} bed={view} alarms={alarms} />
+              <Measured place="spo2" reading={picked.places.spo2} bed={view} alarms={alarms} />
+            </div>
+            <div class="second">
+              <Measured place="rr" reading={picked.places.rr} bed={view} alarms={alarms} />
+              <BloodPressure pressure={picked.pressure} bed={view} alarms={alarms} />
+              <Measured place="temp" reading={picked.places.temp} bed={view} alarms={alarms} />
+            </div>
+          </div>
+          <div class="foot">
+            <Further readings={picked.further} />
+            <Links view={view} />
+          </div>
+        </>
+      )}
+    </div>
+  )
+}
+
+function Identity({ view }: { view: BedView }): VNode {
+  return (
+    <div class="identity">
+      <b>{view.bed}</b>
+      <span class="who">{view.patient?.name ?? ''}</span>
+      {view.agent?.simulated === true && <span class="simulated">SIMULATED</span>}
+      <span class="facts">{facts(view.patient)}</span>
+    </div>
+  )
+}
+
+export function facts(patient: Patient | null): string {
+  if (patient === null) return ''
+  const days = patient.day_of_life === null ? '' : `DOL ${patient.day_of_life}`
+  return [gestation(patient.gestational_age), days, grams(patient.weight_g)].filter((w) => w !== '').join(' · ')
+}
+
+function AlarmBar({ alarms }: { alarms: ShownAlarm[] }): VNode | null {
+  const alarm = alarms[0]
+  if (alarm === undefined) return null
+  const text = label(alarm.text)
+  const small = [alarm.note, alarm.recorded ? '' : 'NOT RECORDED', alarms.length > 1 ? `+${alarms.length - 1}` : '']
+  const chars = asterisks(alarm.priority).length + 1 + text.length
+  return (
+    <div class={`bar ${alarm.priority} ${alarm.manner}`} style={{ '--chars': String(Math.max(12, chars)) }}>
+      <span class="what">
+        {asterisks(alarm.priority)} {text}
+      </span>
+      <span class="since">
+        <b>{duration(alarm.sinceMs)}</b>
+        <small>{small.filter((w) => w !== '').join(' · ')}</small>
+      </span>
+    </div>
+  )
+}
+
+function NoData({ state, elapsed, alarms }: { state: BedState; elapsed: number; alarms: ShownAlarm[] }): VNode {
+  const { view, hubAtMs } = state
+  const since = view.link_lost_ms
+  const still = alarms.filter((alarm) => alarm.text !== 'NO DATA')
+  const why =
+    view.agent === null ? 'no gateway assigned' : view.agent.state === 'never' ? 'gateway never connected' : 'gateway not heard'
+  return (
+    <div class="nodata">
+      <b>** NO DATA</b>
+      {since !== null && <span class="count">{counter(since + elapsed)}</span>}
+      <span>
+        {why}
+        {since !== null && ` · last contact ${clock(hubAtMs - since, true)}`}
+      </span>
+      {still.length > 0 && <span class="last">last known: {still.map((a) => a.text).join(', ')}</span>}
+      {view.agent?.simulated === true && <span class="watermark">SIMULATED</span>}
+    </div>
+  )
+}
+
+function Further({ readings }: { readings: Reading[] }): VNode {
+  return (
+    <div class="further">
+      {readings.map((reading) => {
+        const words = readingWords(reading)
+        const when = ageWords(reading)
+        return (
+          <span class={words.dim ? 'dim' : ''} key={`${reading.value.code}/${reading.value.site}/${reading.value.device}`}>
+            {label(reading.value.label)} <b>{words.text}</b>
+            {words.marks.includes('?') && '?'} {reading.value.setting ? 'set' : ucumText(reading.value.ucum)}
+            {when !== '' && <i> {when}</i>}
+          </span>
+        )
+      })}
+    </div>
+  )
+}
+
+function Links({ view }: { view: BedView }): VNode {
+  const agent = view.agent?.state ?? 'never'
+  return (
+    <div class="links">
+      {agent !== 'live' && <span class="said">gateway {agent}</span>}
+      {view.devices.map((device) => (
+        <Link key={device.link} device={device} />
+      ))}
+      {view.limits_state === 'none' && <span class="said">no limits</span>}
+      {view.limits_state === 'requested' && <span class="said">limits requested</span>}
+    </div>
+  )
+}
+
+// Filled: data flows. Hollow, with the word: it does not.
+export function Link({ device }: { device: Device }): VNode {
+  const live = device.state === 'live'
+  return (
+    <span class={live ? 'link' : 'link said'}>
+      {live ? '●' : '○'} {device.model === '' ? device.name : device.model}
+      {live ? '' : ` ${device.state}`}
+    </span>
+  )
+}

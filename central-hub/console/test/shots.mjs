@@ -1,0 +1,59 @@
+// Pictures of every state a person should look at before a change of the look lands: `npm run shots -- OUTDIR`.
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { launch, signIn } from './chromium.mjs'
+import { startFakeHub } from '../dev/fake-hub.mjs'
+
+const out = process.argv[2] ?? 'shots'
+const only = process.argv[3]?.split(',')
+mkdirSync(out, { recursive: true })
+const browser = await launch()
+
+async function shot(name, options, prepare = async () => {}) {
+  if (only !== undefined && !only.includes(name)) return
+  const hub = await startFakeHub(options)
+  const page = await browser.newPage({ viewport: { width: 1920, height: 1080 }, ...options.page })
+  page.on('console', (m) => m.type() === 'error' && console.log(`${name}: ${m.text()}`))
+  page.on('pageerror', (e) => console.log(`${name}: ${e}`))
+  await page.goto(hub.url)
+  await prepare(page, hub)
+  await page.screenshot({ path: join(out, `${name}.png`) })
+  console.log(join(out, `${name}.png`))
+  await page.close()
+  hub.close()
+}
+
+const settled = async (page, hub, ms = 7000) => {
+  await signIn(page, 'nurse', 'nurse')
+  await page.waitForTimeout(ms)
+}
+
+await shot('login', { beds: 8 })
+await shot('unit-8', { beds: 8 }, settled)
+await shot('unit-1', { beds: 1 }, settled)
+await shot('unit-4', { beds: 4 }, settled)
+await shot('unit-12', { beds: 12 }, settled)
+await shot('unit-16', { beds: 16 }, settled)
+await shot('unit-32', { beds: 32 }, settled)
+await shot('focus', { beds: 8 }, async (page, hub) => {
+  await settled(page, hub, 2000)
+  await page.keyboard.press('2')
+  await page.waitForTimeout(7000)
+})
+await shot('hub-lost', { beds: 8 }, async (page, hub) => {
+  await settled(page, hub, 5000)
+  hub.silence(true)
+  await page.waitForTimeout(6000)
+})
+await shot('expired', { beds: 8 }, async (page, hub) => {
+  await settled(page, hub, 2000)
+  hub.expire()
+  await page.waitForTimeout(2500)
+})
+await shot('help', { beds: 8 }, async (page, hub) => {
+  await settled(page, hub, 2000)
+  await page.keyboard.press('?')
+  await page.waitForTimeout(500)
+})
+await browser.close()
