@@ -27,6 +27,8 @@ pub(super) struct Oximeter {
     /// The serial number last reported; outer None: not identified yet.
     identified_as: Option<Option<String>>,
     exceptions: Exceptions,
+    /// Licensed values that this device has had: the dashes of the others are not reported, they would never end.
+    licensed: Vec<Key>,
     format_complained: bool,
     tally: Tally,
     outputs: VecDeque<Output>,
@@ -67,6 +69,7 @@ impl Oximeter {
             state: State::Live { heard_at: now.mono, noise: 0 },
             identified_as: None,
             exceptions: Exceptions::default(),
+            licensed: Vec::new(),
             format_complained: false,
             tally: Tally::default(),
             outputs: VecDeque::new(),
@@ -122,6 +125,9 @@ impl Oximeter {
         let by_exceptions = quality(record.exceptions);
         for (key, value) in &record.readings {
             let Some((code, ucum)) = params::parameter_of(*key) else { continue };
+            if !self.is_worth_reporting(*key, value.is_some()) {
+                continue;
+            }
             let mut quality = by_exceptions;
             match value {
                 None => quality = quality.with(Quality::UNAVAILABLE),
@@ -142,12 +148,23 @@ impl Oximeter {
         }
     }
 
+    fn is_worth_reporting(&mut self, key: Key, has_value: bool) -> bool {
+        if matches!(key, Key::Spo2 | Key::PulseRate | Key::Pi) || self.licensed.contains(&key) {
+            return true;
+        }
+        if has_value {
+            self.licensed.push(key);
+        }
+        has_value
+    }
+
     /// Says who it is at the first record, and again when another device speaks on the same cable.
     fn identify(&mut self, record: &Record) {
         if self.identified_as.as_ref() == Some(&record.serial) {
             return;
         }
         self.identified_as = Some(record.serial.clone());
+        self.licensed.clear();
         let serial = DeviceText::new(record.serial.as_deref().unwrap_or_default());
         self.event(Event::Identified(Identity {
             manufacturer: "Masimo".into(),
@@ -346,6 +363,27 @@ mod tests {
                 "+1000 numeric 150456 SpO2 = 98 %",
                 "+1000 numeric 149530 PR = 101 {beats}/min",
                 "+1000 numeric 150488 PI = 3.10 %",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_dashes_of_a_licensed_value_count_only_once_it_has_had_a_value() {
+        let line = |sphb| format!("05/20/21 14:06:03 SPO2=098% BPM=101 SPHB={sphb} SPCO=--% EXC=0000800\r\n");
+        check(
+            &[],
+            &[line("--.-").as_bytes(), line("12.3").as_bytes(), line("--.-").as_bytes()],
+            Duration::ZERO,
+            &[
+                "+0 identified \"Masimo\" \"\"",
+                "+0 numeric 150456 SpO2 = 98 %",
+                "+0 numeric 149530 PR = 101 {beats}/min",
+                "+1000 numeric 150456 SpO2 = 98 %",
+                "+1000 numeric 149530 PR = 101 {beats}/min",
+                "+1000 numeric 67170305 SpHb = 12.3 g/dL",
+                "+2000 numeric 150456 SpO2 = 98 %",
+                "+2000 numeric 149530 PR = 101 {beats}/min",
+                "+2000 numeric 67170305 SpHb = none g/dL unavailable",
             ],
         );
     }
