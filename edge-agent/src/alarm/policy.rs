@@ -1,0 +1,41 @@
+//! The times and priorities of the engine, apart from its rules. Limits and their delays come from outside.
+
+use cotside_protocol::model::Priority;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// A continuous value older than this is no value, whatever the feed's rate (hazard H11).
+    pub fresh_for: Duration,
+    /// A single measurement stands for this long, if no other follows.
+    pub episodic_stands: Duration,
+    /// A link that is being opened or is talking without data may take this long.
+    pub link_settles: Duration,
+    /// A port that fails is tried again this soon; a shorter break is none.
+    pub link_blinks: Duration,
+    /// The hub may be unheard this long; the length of its lease.
+    pub hub_lease: Duration,
+    /// Losing the hub starts quietly and rises after this (hazard H8).
+    pub hub_lost_rises_after: Duration,
+    pub link_lost: Priority,
+    pub wrong_device: Priority,
+    pub not_measured: Priority,
+    pub store_trouble: Priority,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            fresh_for: Duration::from_secs(10),
+            episodic_stands: Duration::from_secs(15 * 60),
+            link_settles: Duration::from_secs(8),
+            link_blinks: Duration::from_millis(500),
+            hub_lease: Duration::from_secs(8),
+            hub_lost_rises_after: Duration::from_secs(60),
+            link_lost: Priority::Medium,
+            wrong_device: Priority::High,
+            not_measured: Priority::Medium,
+            store_trouble: Priority::Medium,
+        }
+    }
+}
