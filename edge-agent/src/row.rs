@@ -43,6 +43,13 @@ pub struct Draft {
     pub body: Body,
 }
 
+impl Draft {
+    /// Numerics and waveforms: what may be lost, with a gap to say so, before an alarm is.
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.body, Body::Numerics(_) | Body::Waveforms(_))
+    }
+}
+
 /// To the store. Everything in one request is committed in one transaction.
 #[derive(Debug)]
 pub struct StoreRequest {

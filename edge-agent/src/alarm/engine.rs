@@ -31,6 +31,8 @@ pub enum Input<'a> {
     Hub(Result<(), &'a str>),
     /// Another set of limits is in force.
     Limits(&'a [Limit]),
+    /// A set of limits was refused, in words; None: the last one given is in force.
+    LimitsRefused(Option<&'a str>),
     Timeout,
 }
 
@@ -43,6 +45,7 @@ pub struct Engine {
     channels: BTreeMap<(Code, Site), Channels>,
     links: BTreeMap<u8, Link>,
     store: Option<String>,
+    limits_refused: Option<String>,
     hub: Option<HubLost>,
     episodes: BTreeMap<Rule, Episode>,
     changes: VecDeque<Alarm>,
@@ -107,6 +110,7 @@ impl Engine {
             channels: BTreeMap::new(),
             links,
             store: None,
+            limits_refused: None,
             hub: None,
             episodes: BTreeMap::new(),
             changes: VecDeque::new(),
@@ -127,6 +131,7 @@ impl Engine {
                 self.hub = Some(HubLost { since, words: words.to_owned() });
             }
             Input::Limits(limits) => self.limits = limits.to_vec(),
+            Input::LimitsRefused(words) => self.limits_refused = words.map(str::to_owned),
             Input::Timeout => {}
         }
         let verdicts = self.verdicts(now.mono);
@@ -236,6 +241,7 @@ impl Engine {
             verdicts.push(judge_demo(&self.policy, now, link, state));
         }
         verdicts.push((Rule::StoreTrouble, self.judge_store()));
+        verdicts.push((Rule::LimitsRefused, self.judge_limits()));
         verdicts.push((Rule::HubLost, self.judge_hub(now)));
         // A rule that nobody speaks of any more (its limit is gone) has no condition.
         for rule in self.episodes.keys() {
@@ -313,6 +319,15 @@ impl Engine {
             Verdict::True(Finding {
                 priority: self.policy.store_trouble,
                 ..technical(format!("NOT RECORDED: {words}"))
+            })
+        })
+    }
+
+    fn judge_limits(&self) -> Verdict {
+        self.limits_refused.as_ref().map_or(Verdict::False, |words| {
+            Verdict::True(Finding {
+                priority: self.policy.limits_refused,
+                ..technical(format!("LIMITS REFUSED: {words}"))
             })
         })
     }

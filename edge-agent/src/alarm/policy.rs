@@ -21,6 +21,7 @@ pub struct Policy {
     pub wrong_device: Priority,
     pub not_measured: Priority,
     pub store_trouble: Priority,
+    pub limits_refused: Priority,
 }
 
 impl Default for Policy {
@@ -36,6 +37,7 @@ impl Default for Policy {
             wrong_device: Priority::High,
             not_measured: Priority::Medium,
             store_trouble: Priority::Medium,
+            limits_refused: Priority::Medium,
         }
     }
 }

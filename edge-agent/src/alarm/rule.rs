@@ -19,6 +19,8 @@ pub enum Rule {
     DemoMode { link: u8 },
     /// What happens is not being recorded.
     StoreTrouble,
+    /// The hub sent limits that this agent does not apply.
+    LimitsRefused,
     /// No hub listens.
     HubLost,
 }
@@ -55,6 +57,7 @@ impl Rule {
             Self::WrongDevice { .. } => "wrong-device",
             Self::DemoMode { .. } => "device-demo",
             Self::StoreTrouble => "store-trouble",
+            Self::LimitsRefused => "limits-refused",
             Self::HubLost => "hub-lost",
         }
     }

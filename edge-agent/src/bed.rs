@@ -1,0 +1,13 @@
+//! The bed: owns the channels and the alarm engine, and decides what is announced, what is written, and when.
+//!
+//! A pure core and its shell: [`core::Bed`] has `handle` and `poll`, [`run`] carries messages and time to it.
+
+mod batch;
+mod core;
+mod gap;
+pub mod run;
+mod snapshot;
+mod values;
+
+pub use self::core::{Bed, Input, LinkSetup, Output, Setup};
+pub use snapshot::{LinkSnapshot, Snapshot, ValueSnapshot};

@@ -1,0 +1,422 @@
+//! The bed's decisions: alarm before disk, one block a lane and loss window, a reason for every gap.
+
+use super::batch::Batch;
+use super::gap::OpenGap;
+use super::snapshot::Snapshot;
+use super::values::Values;
+use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
+use crate::row::{BedNotice, Draft, Heard, LinkIndex, Log, News, StoreRequest, UplinkRequest};
+use cotside_protocol::model::{
+    Alarm, Alert, AlertPhase, Event, Identity, Limit, Mono, Now, Numeric, Provenance, Quality, StoreToken,
+    Wall, Waveform, parameter,
+};
+use cotside_protocol::wire::block::{Body, Gap, GapCause};
+use cotside_protocol::wire::topic::Lane;
+use cotside_protocol::wire::upstream::{Announce, LinkState, LinkStatus, OutboxStatus, Record, Status};
+use cotside_protocol::wire::{convert, downstream};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// While any alarm is open its full state is repeated, so that a hub that missed one change knows the next second.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+/// Wall time that leaves the monotonic clock by more than this has been set.
+const CLOCK_STEP_US: i64 = 1_000_000;
+/// Device alerts remembered to tell a change from a repetition.
+const ALERTS_MAX: usize = 512;
+
+/// What does not change while the agent runs.
+#[derive(Debug)]
+pub struct Setup {
+    pub agent: String,
+    pub software: String,
+    pub provenance: Provenance,
+    pub loss_window: Duration,
+    pub log: Log,
+    pub links: Vec<LinkSetup>,
+    pub limits: Vec<Limit>,
+    pub preferences: Vec<(cotside_protocol::model::Code, Vec<LinkIndex>)>,
+    /// False: the agent stands alone, and nobody is missed.
+    pub has_hub: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct LinkSetup {
+    pub name: String,
+    pub driver: String,
+    pub place: String,
+}
+
+#[derive(Debug)]
+pub enum Input {
+    Heard(Heard),
+    Notice(BedNotice),
+    Timeout,
+    /// The agent stops: write what is held.
+    Close,
+}
+
+#[derive(Debug)]
+pub enum Output {
+    Uplink(UplinkRequest),
+    Store(StoreRequest),
+    /// What this link reported up to the token is on disk.
+    Stored(LinkIndex, StoreToken),
+    Wait(Mono),
+}
+
+pub struct Bed {
+    pub(super) setup: Setup,
+    pub(super) engine: Engine,
+    pub(super) links: Vec<Link>,
+    pub(super) values: Values,
+    pub(super) hub: Result<(), String>,
+    pub(super) bed: Option<String>,
+    pub(super) store_trouble: Option<String>,
+    pub(super) limits_version: Option<u64>,
+    pub(super) outbox: OutboxStatus,
+    measured: Batch,
+    demo: Batch,
+    alerts: BTreeMap<(LinkIndex, u32, Option<u32>), Alert>,
+    checkpoints: Vec<(LinkIndex, StoreToken)>,
+    at_once: Vec<Draft>,
+    outputs: VecDeque<Output>,
+    status_at: Mono,
+    announce_at: Option<Mono>,
+    clock: Now,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    pub(super) status: Option<LinkStatus>,
+    /// The last state that went into the log; being opened again is no news.
+    logged: Option<LinkState>,
+    gap: Option<OpenGap>,
+    has_waveforms: bool,
+}
+
+impl Bed {
+    pub fn new(setup: Setup, now: Now) -> Self {
+        let names: Vec<&str> = setup.links.iter().map(|link| link.name.as_str()).collect();
+        let engine = Engine::new(
+            Policy::default(),
+            &names,
+            setup.limits.clone(),
+            setup.preferences.clone(),
+            setup.log.boot,
+        );
+        let mut bed = Self {
+            engine,
+            links: setup.links.iter().map(|_| Link::default()).collect(),
+            values: Values::default(),
+            hub: Err("not connected yet".to_owned()),
+            bed: None,
+            store_trouble: None,
+            limits_version: None,
+            outbox: OutboxStatus::default(),
+            measured: Batch::new(setup.provenance),
+            demo: Batch::new(Provenance::DeviceDemo),
+            alerts: BTreeMap::new(),
+            checkpoints: Vec::new(),
+            at_once: Vec::new(),
+            outputs: VecDeque::new(),
+            status_at: now.mono,
+            announce_at: None,
+            clock: now,
+            setup,
+        };
+        bed.record(
+            now,
+            &Record::Started {
+                boot: format!("{:08x}", bed.setup.log.boot),
+                predecessor: bed.setup.log.predecessor.map(|epoch| convert::hex(epoch.0)),
+                software: bed.setup.software.clone(),
+            },
+        );
+        if bed.setup.has_hub {
+            bed.engine.handle(now, Alarming::Hub(Err("not connected yet")));
+        }
+        bed.finish(now, false);
+        bed
+    }
+
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.watch_clock(now);
+        let is_closing = matches!(input, Input::Close);
+        match input {
+            Input::Heard(Heard { link, at, what }) => match what {
+                News::Event(event) => self.event(at, link, event),
+                News::State(status) => self.link_state(now, link, status),
+            },
+            Input::Notice(notice) => self.notice(now, notice),
+            Input::Timeout => self.engine.handle(now, Alarming::Timeout),
+            Input::Close => self.close(now),
+        }
+        self.finish(now, is_closing);
+    }
+
+    /// Drain until `Wait`.
+    pub fn poll(&mut self, now: Now) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.deadline(now.mono)))
+    }
+
+    pub fn snapshot(&self, now: Now) -> Snapshot {
+        Snapshot::of(self, now)
+    }
+
+    fn deadline(&self, now: Mono) -> Mono {
+        let windows = [&self.measured, &self.demo].into_iter().filter_map(Batch::begin);
+        let windows = windows.map(|begin| begin.mono + self.setup.loss_window);
+        let others = [self.announce_at, self.engine.deadline(now)].into_iter().flatten();
+        windows.chain(others).fold(self.status_at, Mono::min)
+    }
+
+    fn event(&mut self, at: Now, link: LinkIndex, event: Event) {
+        match event {
+            Event::Numeric(numeric) => self.numeric(at, link, numeric),
+            Event::Waveform(waveform) => self.waveform(at, link, waveform),
+            Event::Alert(alert) => self.alert(at, link, alert),
+            Event::Identified(identity) => self.identified(at, link, &identity),
+            Event::Checkpoint(token) => self.checkpoints.push((link, token)),
+            // Counted and shown by the link itself.
+            Event::Malformed { .. } | Event::Notice(_) => {}
+        }
+    }
+
+    fn numeric(&mut self, at: Now, link: LinkIndex, mut numeric: Numeric) {
+        let row = parameter(numeric.code).filter(|row| row.ucum == numeric.ucum);
+        if let (Some(row), Some(value)) = (row, numeric.value)
+            && !row.is_plausible(value.to_f64())
+        {
+            numeric.quality = numeric.quality.with(Quality::IMPLAUSIBLE);
+        }
+        self.engine.handle(at, Alarming::Numeric { link, numeric: &numeric });
+        self.batch(numeric.quality).numeric(at, link, &numeric);
+        self.values.take(at, link, numeric);
+    }
+
+    fn waveform(&mut self, at: Now, link: LinkIndex, waveform: Waveform) {
+        if let Some(link) = self.links.get_mut(usize::from(link)) {
+            link.has_waveforms = true;
+        }
+        self.batch(waveform.quality).waveform(at, link, waveform);
+    }
+
+    /// Demonstration data never shares a block with measurements.
+    fn batch(&mut self, quality: Quality) -> &mut Batch {
+        if quality.has(Quality::DEMO) && self.setup.provenance == Provenance::Live {
+            &mut self.demo
+        } else {
+            &mut self.measured
+        }
+    }
+
+    fn alert(&mut self, at: Now, link: LinkIndex, alert: Alert) {
+        let key = (link, alert.code, alert.source.map(|code| code.0));
+        if self.alerts.get(&key) == Some(&alert) {
+            return;
+        }
+        self.record(
+            at,
+            &Record::Alert {
+                link,
+                code: alert.code,
+                source: alert.source.map(|code| code.0),
+                priority: convert::priority(alert.priority),
+                technical: alert.technical,
+                present: alert.phase == AlertPhase::Present,
+                text: alert.text.to_string(),
+            },
+        );
+        match alert.phase {
+            AlertPhase::Ended => drop(self.alerts.remove(&key)),
+            AlertPhase::Present if self.alerts.len() < ALERTS_MAX => drop(self.alerts.insert(key, alert)),
+            AlertPhase::Present => {}
+        }
+    }
+
+    fn identified(&mut self, at: Now, link: LinkIndex, identity: &Identity) {
+        let Some(setup) = self.setup.links.get(usize::from(link)) else { return };
+        let record = Record::Identified {
+            link,
+            name: setup.name.clone(),
+            driver: setup.driver.clone(),
+            manufacturer: identity.manufacturer.to_string(),
+            model: identity.model.to_string(),
+            serial: identity.serial.to_string(),
+            firmware: identity.firmware.to_string(),
+            bed_label: identity.bed_label.to_string(),
+        };
+        self.record(at, &record);
+    }
+
+    fn link_state(&mut self, now: Now, index: LinkIndex, status: LinkStatus) {
+        let Some(link) = self.links.get_mut(usize::from(index)) else { return };
+        let condition = match status.state {
+            LinkState::Opening | LinkState::Connecting => LinkCondition::Settling,
+            LinkState::Live => LinkCondition::Live,
+            LinkState::Silent => LinkCondition::Silent,
+            LinkState::Down => LinkCondition::Down,
+            LinkState::WrongDevice => LinkCondition::WrongDevice,
+        };
+        self.engine.handle(now, Alarming::Link { link: index, condition, words: &status.detail });
+        let heard_at = now.wall - Duration::from_millis(status.heard_ms.unwrap_or(0));
+        let gap = OpenGap::follow(&mut link.gap, index, status.state, heard_at, now.wall);
+        let is_news = link.logged != Some(status.state)
+            && !matches!(status.state, LinkState::Opening | LinkState::Connecting);
+        let has_changed = link.status.as_ref().is_none_or(|last| last.state != status.state);
+        let record = is_news.then(|| Record::LinkChanged {
+            link: index,
+            name: status.name.clone(),
+            state: status.state,
+            detail: status.detail.clone(),
+        });
+        if is_news {
+            link.logged = Some(status.state);
+        }
+        let has_waveforms = link.has_waveforms;
+        link.status = Some(status);
+        if let Some(gap) = gap {
+            self.gap(now, gap, has_waveforms);
+        }
+        if let Some(record) = record {
+            self.record(now, &record);
+        }
+        if has_changed {
+            self.status_at = now.mono;
+        }
+    }
+
+    fn notice(&mut self, now: Now, notice: BedNotice) {
+        match notice {
+            BedNotice::Stored(stored) => {
+                self.outputs.extend(stored.into_iter().map(|(link, token)| Output::Stored(link, token)));
+            }
+            BedNotice::StoreTrouble(trouble) => {
+                self.engine.handle(now, Alarming::Store(trouble.as_deref()));
+                self.store_trouble = trouble;
+            }
+            BedNotice::Hub { reachable, detail, bed } => {
+                self.hub = if reachable { Ok(()) } else { Err(detail) };
+                self.bed = bed.or(self.bed.take());
+                let state = self.hub.as_ref().map(|&()| ()).map_err(String::as_str);
+                self.engine.handle(now, Alarming::Hub(state));
+            }
+            BedNotice::Limits(limits) => self.take_limits(now, &limits),
+            BedNotice::Outbox(outbox) => self.outbox = outbox,
+        }
+    }
+
+    /// A set is taken whole or not at all, and versions only rise (hazard H4).
+    fn take_limits(&mut self, now: Now, given: &downstream::Limits) {
+        if self.limits_version.is_some_and(|version| given.version < version) {
+            let words = format!("version {} is older than the one in force", given.version);
+            return self.engine.handle(now, Alarming::LimitsRefused(Some(&words)));
+        }
+        let limits: Option<Vec<Limit>> = given.limits.iter().map(convert::limit).collect();
+        match limits {
+            Some(limits) => {
+                self.limits_version = Some(given.version);
+                self.engine.handle(now, Alarming::Limits(&limits));
+                self.engine.handle(now, Alarming::LimitsRefused(None));
+            }
+            None => {
+                let words = format!("version {} cannot be applied, the last set stays", given.version);
+                self.engine.handle(now, Alarming::LimitsRefused(Some(&words)));
+            }
+        }
+    }
+
+    fn close(&mut self, now: Now) {
+        for at in 0..self.links.len() {
+            let (gap, has_waveforms) = (self.links[at].gap.take(), self.links[at].has_waveforms);
+            if let (Some(gap), Ok(link)) = (gap, LinkIndex::try_from(at)) {
+                self.gap(now, gap.close(link, now.wall), has_waveforms);
+            }
+        }
+        self.record(now, &Record::Stopped { clean: true });
+    }
+
+    /// A step of the wall clock is a gap of its own: what is dated across it cannot be ordered by date.
+    fn watch_clock(&mut self, now: Now) {
+        let expected = self.clock.wall + now.mono.since(self.clock.mono);
+        if (now.wall.0 - expected.0).abs() > CLOCK_STEP_US {
+            let (from, to) = (Wall(expected.0.min(now.wall.0)), Wall(expected.0.max(now.wall.0)));
+            self.gap(
+                now,
+                Gap { cause: GapCause::ClockStep, link: None, from, to, seqs: None, count: None },
+                true,
+            );
+        }
+        if now.mono > self.clock.mono {
+            self.clock = now;
+        }
+    }
+
+    fn gap(&mut self, now: Now, gap: Gap, has_waveforms: bool) {
+        let lanes = if has_waveforms { &[Lane::Numeric, Lane::Waveform][..] } else { &[Lane::Numeric] };
+        for &lane in lanes {
+            self.at_once.push(self.draft(now, lane, Body::Gap(gap.clone())));
+        }
+    }
+
+    fn record(&mut self, at: Now, record: &Record) {
+        let json = serde_json::to_string(record).expect("a record of plain fields always has a JSON text");
+        self.at_once.push(self.draft(at, Lane::Alarm, Body::Record(json)));
+    }
+
+    fn draft(&self, at: Now, lane: Lane, body: Body) -> Draft {
+        Draft { lane, provenance: self.setup.provenance, begin: at, span_us: 0, body }
+    }
+
+    /// After every input: announce first, then disk, then status.
+    fn finish(&mut self, now: Now, is_closing: bool) {
+        let mut changed: Vec<Alarm> = Vec::new();
+        while let Some(alarm) = self.engine.poll() {
+            self.record(now, &Record::Alarm(convert::alarm(&alarm)));
+            changed.push(alarm);
+        }
+        if !changed.is_empty() || self.announce_at.is_some_and(|at| at <= now.mono) {
+            self.announce(now, &changed);
+        }
+        self.write(now, is_closing);
+        if self.status_at <= now.mono {
+            self.status_at = now.mono + STATUS_EVERY;
+            let status = Status {
+                epoch: String::new(),
+                wall_us: now.wall.0,
+                links: self.links.iter().filter_map(|link| link.status.clone()).collect(),
+                outbox: self.outbox,
+            };
+            self.outputs.push_back(Output::Uplink(UplinkRequest::Status(status)));
+        }
+    }
+
+    /// The full state: every open episode, and those that ended just now.
+    fn announce(&mut self, now: Now, changed: &[Alarm]) {
+        let open: Vec<Alarm> = self.engine.open().collect();
+        let ended = changed.iter().filter(|alarm| alarm.ended_at.is_some());
+        let announce = Announce {
+            epoch: String::new(),
+            wall_us: now.wall.0,
+            alarms: open.iter().chain(ended).map(convert::alarm).collect(),
+        };
+        self.announce_at = (!open.is_empty()).then(|| now.mono + ANNOUNCE_EVERY);
+        self.outputs.push_back(Output::Uplink(UplinkRequest::Announce(announce)));
+    }
+
+    fn write(&mut self, now: Now, is_closing: bool) {
+        let mut drafts = std::mem::take(&mut self.at_once);
+        let is_asked = is_closing || !self.checkpoints.is_empty();
+        for batch in [&mut self.measured, &mut self.demo] {
+            let is_due = batch.begin().is_some_and(|begin| begin.mono + self.setup.loss_window <= now.mono);
+            if is_asked || is_due || batch.is_full() {
+                batch.take(now, &mut drafts);
+            }
+        }
+        let checkpoints = std::mem::take(&mut self.checkpoints);
+        if !drafts.is_empty() || !checkpoints.is_empty() {
+            self.outputs.push_back(Output::Store(StoreRequest { drafts, checkpoints }));
+        }
+    }
+}
