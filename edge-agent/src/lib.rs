@@ -3,3 +3,4 @@
 pub mod alarm;
 pub mod bed;
 pub mod row;
+pub mod store;

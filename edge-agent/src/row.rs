@@ -89,6 +89,8 @@ pub enum FromStore {
     Rows { lane: Lane, from: u64, rows: Vec<HeldRow> },
     /// Rows that were not sent yet gave way to a gap record: ask for them again.
     Dropped { lane: Lane, first: u64, end: u64 },
+    /// Rows were left on disk without a word while the uplink was busy; everything below these seqs exists.
+    Behind { epoch: Epoch, next: LaneSeqs },
     /// Another life of the log begins: the store went to memory or came back from it, or was set aside.
     Log(Log),
 }

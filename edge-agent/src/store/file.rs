@@ -1,0 +1,192 @@
+//! The store's file: opened, migrated, or set aside. Nothing here refuses to start; it says what it found.
+
+use cotside_protocol::model::Wall;
+use cotside_protocol::wire::block::Epoch;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+pub(super) const FILE: &str = "log.db";
+/// Says beside the log which epoch it is, so that a log that cannot be read still has a name.
+const LABEL: &str = "log.label";
+/// Space that is given back when the disk is full, so that alarms still find room.
+const RESERVE: &str = "log.reserve";
+const RESERVE_BYTES: usize = 2 << 20;
+/// Damaged logs kept for whoever wants to look; older ones are removed.
+const SET_ASIDE_MAX: usize = 2;
+const PAGE_BYTES: u32 = 1024;
+const CACHE_KIB: i64 = 512;
+/// About 1 MiB of write-ahead log before its pages go to their places.
+const CHECKPOINT_PAGES: u32 = 1024;
+
+/// `user_version` of a log this program writes.
+const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Entry n brings a log from version n to n + 1.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE gaps (lane INTEGER NOT NULL, seq INTEGER NOT NULL, end INTEGER NOT NULL, freed INTEGER NOT NULL, PRIMARY KEY (lane, seq)) WITHOUT ROWID;
+    CREATE TABLE damaged (lane INTEGER NOT NULL, seq INTEGER NOT NULL, bytes BLOB NOT NULL);
+    CREATE TABLE alarm (seq INTEGER PRIMARY KEY, until INTEGER NOT NULL, total INTEGER NOT NULL, head INTEGER NOT NULL, bytes BLOB NOT NULL);
+    CREATE TABLE numeric (seq INTEGER PRIMARY KEY, until INTEGER NOT NULL, total INTEGER NOT NULL, head INTEGER NOT NULL, bytes BLOB NOT NULL);
+    CREATE TABLE waveform (seq INTEGER PRIMARY KEY, until INTEGER NOT NULL, total INTEGER NOT NULL, head INTEGER NOT NULL, bytes BLOB NOT NULL);
+"];
+
+/// Why the file is not a log this program can go on with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    /// The content is no good: set it aside and begin anew.
+    #[error("it is damaged ({0})")]
+    Damaged(String),
+    #[error("a newer version of the software wrote it (format {0})")]
+    Newer(i64),
+    /// The place is no good: no file can be written there.
+    #[error("{0}")]
+    Place(String),
+}
+
+impl From<rusqlite::Error> for Unfit {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory,
+            ) => Self::Place(error.to_string()),
+            Some(_) | None => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// Opens or creates the log in `directory`. True beside it: the log is new.
+pub(super) fn open(directory: &Path) -> Result<(Connection, bool), Unfit> {
+    fs::create_dir_all(directory).map_err(|error| Unfit::Place(error.to_string()))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let db = Connection::open_with_flags(directory.join(FILE), flags)?;
+    db.pragma_update(None, "page_size", PAGE_BYTES)?;
+    // One owner: a second agent on the same log is told so, and no shared-memory file is needed.
+    db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "journal_size_limit", i64::from(CHECKPOINT_PAGES * PAGE_BYTES * 4))?;
+    prepare(db)
+}
+
+/// The same log without a file, for when there is no place for one.
+pub(super) fn open_in_memory() -> rusqlite::Result<Connection> {
+    let db = Connection::open_in_memory()?;
+    db.execute_batch(MIGRATIONS[0])?;
+    Ok(db)
+}
+
+fn prepare(mut db: Connection) -> Result<(Connection, bool), Unfit> {
+    db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    if version > VERSION {
+        return Err(Unfit::Newer(version));
+    }
+    if version == 0 && tables > 0 {
+        return Err(Unfit::Damaged("tables without a version".into()));
+    }
+    let missing = usize::try_from(version).unwrap_or(0);
+    let all = db.transaction()?;
+    for migration in &MIGRATIONS[missing..] {
+        all.execute_batch(migration)?;
+    }
+    all.pragma_update(None, "user_version", VERSION)?;
+    all.commit()?;
+    Ok((db, version == 0))
+}
+
+/// What is known of a log whose file cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Label {
+    pub(super) epoch: Option<Epoch>,
+    /// The hub had everything up to here.
+    pub(super) settled: Option<Wall>,
+    /// The log was last written then.
+    pub(super) written: Option<Wall>,
+}
+
+pub(super) fn read_label(directory: &Path) -> Label {
+    let text = fs::read_to_string(directory.join(LABEL)).unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let epoch = words.next().and_then(|word| u64::from_str_radix(word, 16).ok()).map(Epoch);
+    let settled = words.next().and_then(|word| word.parse().ok()).map(Wall);
+    let modified = fs::metadata(directory.join(FILE)).and_then(|file| file.modified()).ok();
+    let since_1970 = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let written = since_1970.and_then(|span| i64::try_from(span.as_micros()).ok()).map(Wall);
+    Label { epoch, settled, written }
+}
+
+pub(super) fn write_label(directory: &Path, epoch: Epoch, settled: Wall) -> std::io::Result<()> {
+    let fresh = directory.join(format!("{LABEL}.new"));
+    let mut file = fs::File::create(&fresh)?;
+    writeln!(file, "{:016x} {}", epoch.0, settled.0)?;
+    file.sync_all()?;
+    fs::rename(fresh, directory.join(LABEL))
+}
+
+/// Renames the log out of the way, with the time in its name. Returns the new name.
+pub(super) fn set_aside(directory: &Path, now: Wall) -> std::io::Result<PathBuf> {
+    let aside = directory.join(format!("{FILE}.set-aside-{}", now.0));
+    fs::rename(directory.join(FILE), &aside)?;
+    for part in ["wal", "shm"] {
+        let from = directory.join(format!("{FILE}-{part}"));
+        if from.exists() {
+            fs::rename(from, directory.join(format!("{FILE}.set-aside-{}-{part}", now.0)))?;
+        }
+    }
+    forget_old(directory);
+    Ok(aside)
+}
+
+fn forget_old(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let prefix = format!("{FILE}.set-aside-");
+    let mut asides: Vec<(i64, PathBuf)> = entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            let stamp = name.strip_prefix(&prefix)?.split('-').next()?.parse().ok()?;
+            Some((stamp, directory.join(name)))
+        })
+        .collect();
+    asides.sort();
+    let mut stamps: Vec<i64> = asides.iter().map(|(stamp, _)| *stamp).collect();
+    stamps.dedup();
+    let keep_from = stamps.len().saturating_sub(SET_ASIDE_MAX);
+    for (_, path) in asides.iter().filter(|(stamp, _)| stamps[..keep_from].contains(stamp)) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Takes space for the reserve, really written, unless it is there. False: there is no room for it.
+pub(super) fn take_reserve(directory: &Path) -> bool {
+    let path = directory.join(RESERVE);
+    let whole = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() == RESERVE_BYTES as u64);
+    if whole(&path) {
+        return true;
+    }
+    let written = fs::File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![0; RESERVE_BYTES])?;
+        file.sync_all()
+    });
+    if written.is_err() {
+        give_reserve(directory);
+    }
+    written.is_ok()
+}
+
+/// Gives the reserve back to the disk. True if there was one.
+pub(super) fn give_reserve(directory: &Path) -> bool {
+    fs::remove_file(directory.join(RESERVE)).is_ok()
+}

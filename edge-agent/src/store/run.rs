@@ -1,0 +1,279 @@
+//! The store's shell: one thread that waits for the disk, and a stage that never does.
+//!
+//! ```text
+//! bed ----StoreRequest--> stage --Work--> thread (SQLite)
+//! uplink -----Ask-------->  |   <--Done--    |
+//!   <-------FromStore-------+
+//! bed <-----BedNotice-------'
+//! ```
+//! The stage always listens to the thread, so neither can wait for the other; slow readers cost a queue, never a commit.
+
+use super::{Ask, Store};
+use crate::row::{BedNotice, Draft, FromStore, LinkIndex, Log, StoreRequest};
+use anyhow::{Context, Result, bail};
+use cotside_protocol::model::{Mono, StoreToken};
+use cotside_protocol::wire::topic::Lane;
+use cotside_protocol::wire::upstream::OutboxStatus;
+use cotside_systemd::clock::Clock;
+use cotside_systemd::stages::Stop;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::MissedTickBehavior;
+
+/// Requests the bed may be ahead of the disk: at three a second, a disk that stalls for 20 s blocks nobody.
+pub const REQUESTS_MAX: usize = 64;
+/// The uplink has one question open for each lane, and says what is settled once a second.
+pub const ASKS_MAX: usize = 32;
+/// Messages the uplink may be behind before its rows are left for it on disk.
+pub const FROM_STORE_MAX: usize = 64;
+
+const WORK_MAX: usize = 64;
+const DONE_MAX: usize = 16;
+/// Messages kept for an uplink that does not read; beyond it, rows are left on disk and it is told so.
+const UNREAD_MAX: usize = 64;
+const TICK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the store's stage is wired to.
+pub struct Wires {
+    pub requests: Receiver<StoreRequest>,
+    pub asks: Receiver<Ask>,
+    pub uplink: Sender<FromStore>,
+    pub bed: Sender<BedNotice>,
+}
+
+enum Work {
+    Append(StoreRequest),
+    Ask(Ask),
+    Tick,
+    Close,
+}
+
+enum Done {
+    Told(FromStore),
+    Checkpoints(Vec<(LinkIndex, StoreToken)>),
+    House { trouble: Option<String>, outbox: OutboxStatus, log: Log },
+}
+
+/// Runs until asked to stop, then writes what is left and closes the file.
+pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -> Result<()> {
+    let hold = store.settings.hold;
+    let (work, to_do) = mpsc::channel(WORK_MAX);
+    let (done, mut finished) = mpsc::channel(DONE_MAX);
+    let mut shelf = Shelf { trouble: Some(store.trouble()).filter(Option::is_some), ..Shelf::default() };
+    let thread = std::thread::Builder::new()
+        .name("store".into())
+        .spawn(move || write(store, clock, to_do, done))
+        .context("the store's thread could not be started")?;
+    let mut tick = tokio::time::interval(TICK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut held = Held::default();
+    let mut next: Option<Work> = None;
+    let mut stopping = false;
+    loop {
+        if stopping && next.is_none() {
+            next = match wires.requests.try_recv() {
+                Ok(request) => Some(Work::Append(request)),
+                Err(_) => held.take().map(Work::Append).or(Some(Work::Close)),
+            };
+        }
+        let now = clock.now().mono;
+        if next.is_none() && held.due.is_some_and(|due| due <= now) {
+            next = held.take().map(Work::Append);
+        }
+        tokio::select! {
+            biased;
+            () = stop.requested(), if !stopping => stopping = true,
+            done = finished.recv() => match done {
+                Some(done) => shelf.put(done),
+                None => break,
+            },
+            permit = work.reserve(), if next.is_some() => {
+                if let (Ok(permit), Some(work)) = (permit, next.take()) {
+                    permit.send(work);
+                }
+            },
+            permit = wires.uplink.reserve(), if shelf.has_for_uplink() => match permit {
+                Ok(permit) => shelf.hand_to_uplink(permit),
+                Err(_) => shelf.uplink_left(),
+            },
+            permit = wires.bed.reserve(), if shelf.has_for_bed() => match permit {
+                Ok(permit) => shelf.hand_to_bed(permit),
+                Err(_) => shelf.bed_left(),
+            },
+            Some(request) = wires.requests.recv(), if next.is_none() && !stopping => {
+                next = held.add(request, now, hold).map(Work::Append);
+            },
+            Some(ask) = wires.asks.recv(), if next.is_none() && !stopping => next = Some(Work::Ask(ask)),
+            _ = tick.tick(), if next.is_none() && !stopping => next = Some(Work::Tick),
+            () = sleep_until(&clock, held.due), if held.due.is_some() && next.is_none() => {},
+        }
+    }
+    if thread.join().is_err() {
+        bail!("the store's thread panicked");
+    }
+    if !stopping {
+        bail!("the store's thread ended by itself");
+    }
+    Ok(())
+}
+
+/// The thread: takes what has gathered, commits it together, answers, says what was done.
+fn write(mut store: Store, clock: Clock, mut work: Receiver<Work>, done: Sender<Done>) {
+    let mut told = Vec::new();
+    while let Some(first) = work.blocking_recv() {
+        let mut gathered = vec![first];
+        while gathered.len() < WORK_MAX
+            && let Ok(more) = work.try_recv()
+        {
+            gathered.push(more);
+        }
+        let now = clock.now();
+        let (mut drafts, mut checkpoints): (Vec<Draft>, Vec<_>) = (Vec::new(), Vec::new());
+        let (mut asks, mut tick, mut close) = (Vec::new(), false, false);
+        for work in gathered {
+            match work {
+                Work::Append(request) => {
+                    drafts.extend(request.drafts);
+                    checkpoints.extend(request.checkpoints);
+                }
+                Work::Ask(ask) => asks.push(ask),
+                Work::Tick => tick = true,
+                Work::Close => close = true,
+            }
+        }
+        store.append(now, &drafts, &mut told);
+        let on_disk = !store.is_in_memory();
+        asks.into_iter().for_each(|ask| store.answer(now, ask, &mut told));
+        if tick {
+            store.tick(now, &mut told);
+        }
+        let mut all: Vec<Done> = told.drain(..).map(Done::Told).collect();
+        // Who waits for a checkpoint will acknowledge: memory is not enough for that.
+        if on_disk && !checkpoints.is_empty() {
+            all.push(Done::Checkpoints(checkpoints));
+        }
+        if tick {
+            all.push(Done::House { trouble: store.trouble(), outbox: store.outbox(now), log: store.log() });
+        }
+        for done_one in all {
+            if done.blocking_send(done_one).is_err() {
+                break;
+            }
+        }
+        if close {
+            break;
+        }
+    }
+    store.close(clock.now());
+}
+
+/// Streaming drafts that wait for company.
+#[derive(Default)]
+struct Held {
+    request: Option<StoreRequest>,
+    due: Option<Mono>,
+}
+
+impl Held {
+    /// Returns what must be committed now.
+    fn add(&mut self, request: StoreRequest, now: Mono, hold: Duration) -> Option<StoreRequest> {
+        let is_urgent = hold.is_zero()
+            || !request.checkpoints.is_empty()
+            || request.drafts.iter().any(|draft| draft.lane == Lane::Alarm);
+        let held = self.request.get_or_insert(StoreRequest { drafts: Vec::new(), checkpoints: Vec::new() });
+        held.drafts.extend(request.drafts);
+        held.checkpoints.extend(request.checkpoints);
+        if is_urgent || held.drafts.len() >= WORK_MAX {
+            return self.take();
+        }
+        self.due.get_or_insert(now + hold);
+        None
+    }
+
+    fn take(&mut self) -> Option<StoreRequest> {
+        self.due = None;
+        self.request.take()
+    }
+}
+
+async fn sleep_until(clock: &Clock, at: Option<Mono>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(clock.instant(at).into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What waits for its reader.
+#[derive(Default)]
+struct Shelf {
+    uplink: VecDeque<FromStore>,
+    /// Rows were left on disk without a word.
+    left_behind: bool,
+    checkpoints: Vec<(LinkIndex, StoreToken)>,
+    trouble: Option<Option<String>>,
+    said: Option<String>,
+    outbox: Option<OutboxStatus>,
+}
+
+impl Shelf {
+    fn put(&mut self, done: Done) {
+        match done {
+            Done::Told(FromStore::Stored(rows)) => {
+                if self.uplink.len() < UNREAD_MAX {
+                    self.uplink.push_back(FromStore::Stored(rows));
+                } else {
+                    self.left_behind = true;
+                }
+            }
+            Done::Told(other) => self.uplink.push_back(other),
+            Done::Checkpoints(checkpoints) => self.checkpoints.extend(checkpoints),
+            Done::House { trouble, outbox, log } => {
+                if self.left_behind && self.uplink.len() < UNREAD_MAX {
+                    self.left_behind = false;
+                    self.uplink.push_back(FromStore::Behind { epoch: log.epoch, next: log.next });
+                }
+                if trouble != self.said {
+                    self.trouble = Some(trouble);
+                }
+                self.outbox = Some(outbox);
+            }
+        }
+    }
+
+    fn has_for_uplink(&self) -> bool {
+        !self.uplink.is_empty()
+    }
+
+    fn hand_to_uplink(&mut self, permit: mpsc::Permit<'_, FromStore>) {
+        if let Some(told) = self.uplink.pop_front() {
+            permit.send(told);
+        }
+    }
+
+    /// At stop the uplink goes first; what it would have read is on disk.
+    fn uplink_left(&mut self) {
+        self.uplink.clear();
+    }
+
+    fn has_for_bed(&self) -> bool {
+        !self.checkpoints.is_empty() || self.trouble.is_some() || self.outbox.is_some()
+    }
+
+    fn hand_to_bed(&mut self, permit: mpsc::Permit<'_, BedNotice>) {
+        if !self.checkpoints.is_empty() {
+            permit.send(BedNotice::Stored(std::mem::take(&mut self.checkpoints)));
+        } else if let Some(trouble) = self.trouble.take() {
+            self.said.clone_from(&trouble);
+            permit.send(BedNotice::StoreTrouble(trouble));
+        } else if let Some(outbox) = self.outbox.take() {
+            permit.send(BedNotice::Outbox(outbox));
+        }
+    }
+
+    fn bed_left(&mut self) {
+        self.checkpoints.clear();
+        self.trouble = None;
+        self.outbox = None;
+    }
+}
