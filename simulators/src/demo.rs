@@ -85,7 +85,7 @@ const OXIMETER: DevicePlan = device("oximeter", "masimo", On::Serial);
 const GATEWAY: DevicePlan = device("gateway", "hl7", On::Tcp);
 
 const fn device(name: &'static str, driver: &'static str, on: On) -> DevicePlan {
-    DevicePlan { name, driver, on, faults: no_faults() }
+    DevicePlan { name, driver, on, faults: no_faults(), peer: None }
 }
 
 const fn no_faults() -> Faults {

@@ -6,7 +6,7 @@ use crate::process::{Process, output};
 use crate::run::{Device, Place};
 use crate::station::Station;
 use anyhow::{Context, Result, bail, ensure};
-use cotside_protocol::device::PeerOptions;
+use cotside_protocol::device::{Peer, PeerOptions};
 use cotside_protocol::devices;
 use cotside_protocol::model::Mono;
 use cotside_systemd::clock::Clock;
@@ -14,6 +14,7 @@ use cotside_systemd::stages::Stages;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the hub may take until it answers.
@@ -22,7 +23,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 const DEVICE_STOP: Duration = Duration::from_secs(2);
 
 /// One bed of the unit to be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BedPlan {
     pub bed: String,
     pub baby: Option<Baby>,
@@ -41,13 +42,18 @@ pub struct Baby {
     pub weight_g: u16,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DevicePlan {
     pub name: &'static str,
     pub driver: &'static str,
     pub on: On,
     pub faults: Faults,
+    /// None: the driver's own simulated device.
+    pub peer: Option<OpenPeer>,
 }
+
+/// Makes the device's half of the cable.
+pub type OpenPeer = Arc<dyn Fn(&PeerOptions) -> Box<dyn Peer> + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
@@ -58,7 +64,7 @@ pub enum On {
 }
 
 /// How the unit is built.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plan {
     /// Where `edge-agent` and `central-hub` lie.
     pub binaries: PathBuf,
@@ -186,14 +192,17 @@ impl Unit {
         );
         for (at, device) in bed.devices.iter().enumerate() {
             let place = self.add_device(index * 8 + at, bed, device, &state, &mut text)?;
-            let kind =
-                devices::peer(device.driver).with_context(|| format!("no simulated {}", device.driver))?;
-            let peer = (kind.open)(&PeerOptions {
+            let options = PeerOptions {
                 seed: bed.seed ^ at as u64,
                 serial: format!("SIM{:07}", bed.seed % 10_000 * 10 + at as u64),
                 bed_label: bed.bed.clone(),
                 datagram: device.on == On::Udp,
-            });
+            };
+            let peer = match (&device.peer, devices::peer(device.driver)) {
+                (Some(open), _) => open(&options),
+                (None, Some(kind)) => (kind.open)(&options),
+                (None, None) => bail!("there is no simulated {}", device.driver),
+            };
             let body = Newborn::new(bed.seed, self.origin, bed.script.clone());
             let cable = Cable::new(bed.seed.wrapping_mul(31).wrapping_add(at as u64), device.faults);
             let device = Device { peer, body, cable, clock: self.clock };

@@ -1,1 +1,7 @@
-//! The whole system in few binaries.
+//! The whole system in few binaries: house rules, a unit in virtual time, real processes, figures.
+
+pub mod archive;
+pub mod counting;
+pub mod figures;
+pub mod kill_nine;
+pub mod ledger;

@@ -1,0 +1,85 @@
+//! An oximeter that counts: every line it sends carries its own number, so that a ledger can miss none and see none twice.
+
+use cotside_protocol::device::{Path, Peer, PeerOutput, Physiology};
+use cotside_protocol::model::{Decimal, Mono, Now, Wall};
+use cotside_protocol::wire::block::Sample;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Ten lines a second: ten times as dense as the real one.
+pub const LINE_EVERY: Duration = Duration::from_millis(100);
+const PULSE_RATE: u32 = 149_530;
+const PERFUSION_INDEX: u32 = 150_488;
+/// The pulse rate carries the ten thousands.
+const PULSE_BASE: u64 = 100;
+
+/// When each line was sent: index is the line's number.
+pub type Sent = Arc<Mutex<Vec<Wall>>>;
+
+pub struct CountingOximeter {
+    sent: Sent,
+    next_at: Option<Mono>,
+    line: Option<Vec<u8>>,
+}
+
+impl CountingOximeter {
+    pub fn new(sent: Sent) -> Self {
+        Self { sent, next_at: None, line: None }
+    }
+}
+
+impl Peer for CountingOximeter {
+    fn handle(&mut self, _now: Now, _from: Path, _bytes: &[u8]) {}
+
+    fn poll(&mut self, now: Now, _body: &dyn Physiology) -> PeerOutput {
+        if let Some(bytes) = self.line.take() {
+            return PeerOutput::Transmit { to: Path::Line, bytes };
+        }
+        let due = *self.next_at.get_or_insert(now.mono);
+        if now.mono < due {
+            return PeerOutput::Wait { until: due };
+        }
+        self.next_at = Some(due + LINE_EVERY);
+        let mut sent = self.sent.lock().expect("no thread panics while it counts");
+        let number = sent.len() as u64;
+        sent.push(now.wall);
+        let second = now.wall.0.div_euclid(1_000_000).rem_euclid(86_400);
+        let line = format!(
+            "11/22/26 {:02}:{:02}:{:02} SN=0000077777 SPO2=097% BPM={:03} PI={:02}.{:02}% SPCO=--.-% SPMET=--.-% \
+             DESAT=-- PIDELTA=+-- ALARM=0000 EXC=000800\r\n",
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            PULSE_BASE + number / 10_000,
+            number / 100 % 100,
+            number % 100
+        );
+        PeerOutput::Transmit { to: Path::Line, bytes: line.into_bytes() }
+    }
+}
+
+/// Puts the numbers together again: a line's pulse rate and perfusion index arrive at one instant.
+#[derive(Default)]
+pub struct Counter {
+    tens_of_thousands: Option<(i64, u64)>,
+    index: Option<(i64, u64)>,
+}
+
+impl Counter {
+    /// The line's number, once both halves were seen.
+    pub fn hear(&mut self, at_us: i64, sample: &Sample) -> Option<u64> {
+        let Decimal { mantissa, exponent } = sample.value?;
+        let hundredths =
+            u64::try_from(mantissa).ok()? * 10u64.pow(u32::try_from(i32::from(exponent) + 2).ok()?);
+        match sample.channel.code.0 {
+            PULSE_RATE => self.tens_of_thousands = Some((at_us, (hundredths / 100).checked_sub(PULSE_BASE)?)),
+            PERFUSION_INDEX => self.index = Some((at_us, hundredths)),
+            _ => return None,
+        }
+        let ((at, high), (other, low)) = (self.tens_of_thousands?, self.index?);
+        (at == other).then(|| {
+            (self.tens_of_thousands, self.index) = (None, None);
+            high * 10_000 + low
+        })
+    }
+}
