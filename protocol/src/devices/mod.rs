@@ -1,11 +1,12 @@
 //! The drivers. A driver is added by its folder and its two lines here, and by nothing else.
 
+pub mod intellivue;
 pub mod masimo;
 
 use crate::device::{Driver, PeerKind};
 
 /// Every driver the agent knows.
-pub const DRIVERS: &[&Driver] = &[&masimo::DRIVER];
+pub const DRIVERS: &[&Driver] = &[&intellivue::DRIVER, &masimo::DRIVER];
 
 /// Every driver's simulated device, for simulators and tests.
 pub const PEERS: &[&PeerKind] = &[&masimo::PEER];
