@@ -6,7 +6,7 @@ pub mod masimo;
 use crate::device::{Driver, PeerKind};
 
 /// Every driver the agent knows.
-pub const DRIVERS: &[&Driver] = &[&intellivue::DRIVER, &masimo::DRIVER];
+pub const DRIVERS: &[&Driver] = &[&masimo::DRIVER];
 
 /// Every driver's simulated device, for simulators and tests.
 pub const PEERS: &[&PeerKind] = &[&masimo::PEER];

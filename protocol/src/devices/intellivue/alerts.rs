@@ -42,7 +42,13 @@ struct List {
 
 impl Alerts {
     /// Takes one reply of the alert monitor; returns how many bytes were not what they must be.
-    pub(super) fn take(&mut self, invoke: u16, link: Link, reply: &Reply<'_>, sink: &mut dyn FnMut(Event)) -> usize {
+    pub(super) fn take(
+        &mut self,
+        invoke: u16,
+        link: Link,
+        reply: &Reply<'_>,
+        sink: &mut dyn FnMut(Event),
+    ) -> usize {
         if !self.list.is_next(invoke, link, reply) {
             return 0;
         }

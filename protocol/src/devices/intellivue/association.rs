@@ -209,7 +209,7 @@ fn asn_length(reader: &mut Reader<'_>) -> Option<usize> {
 
 fn put_asn_length(out: &mut Vec<u8>, length: usize) {
     match u8::try_from(length) {
-        Ok(short @ 0..0x80) => out.push(short),
+        Ok(short @ 0..=0x7F) => out.push(short),
         Ok(long) => out.extend_from_slice(&[0x81, long]),
         Err(_) => {
             out.push(0x82);
@@ -220,7 +220,7 @@ fn put_asn_length(out: &mut Vec<u8>, length: usize) {
 
 fn put_session_length(out: &mut Vec<u8>, length: usize) {
     match u8::try_from(length) {
-        Ok(short @ 0..0xFF) => out.push(short),
+        Ok(short @ 0..=0xFE) => out.push(short),
         _ => {
             out.push(0xFF);
             out.extend_from_slice(&(length as u16).to_be_bytes());

@@ -37,10 +37,6 @@ impl Float {
     pub(super) fn new(mantissa: i32, exponent: i8) -> Self {
         Self(u32::from(exponent as u8) << 24 | (mantissa as u32 & 0x00FF_FFFF))
     }
-
-    pub(super) fn to_f64(self) -> Option<f64> {
-        self.decimal().map(Decimal::to_f64)
-    }
 }
 
 /// The state word of a numeric or a sample array.
@@ -227,13 +223,20 @@ impl Scale {
 
     /// Gain and offset; None: the wave has no physical scale (pleth).
     pub(super) fn line(self) -> Option<(f64, f64)> {
-        let (lower, upper) = (self.lower.to_f64()?, self.upper.to_f64()?);
-        let span = f64::from(self.upper_sample) - f64::from(self.lower_sample);
-        if span == 0.0 || upper == lower {
+        let (lower, upper) = (self.lower.decimal()?, self.upper.decimal()?);
+        let samples = f64::from(self.upper_sample) - f64::from(self.lower_sample);
+        // The span is taken in the finer of the two decimals: 5 uV a step stays 0.005 mV, and not nearly.
+        let finer = lower.exponent.min(upper.exponent);
+        let steps =
+            |end: Decimal| end.mantissa.checked_mul(10_i64.checked_pow(end.exponent.abs_diff(finer).into())?);
+        let span = steps(upper)?.checked_sub(steps(lower)?)?;
+        if samples == 0.0 || span == 0 {
             return None;
         }
-        let gain = (upper - lower) / span;
-        Some((gain, lower - gain * f64::from(self.lower_sample)))
+        let scale = 10f64.powi(i32::from(finer).abs());
+        let per_sample = span as f64 / samples;
+        let gain = if finer < 0 { per_sample / scale } else { per_sample * scale };
+        Some((gain, lower.to_f64() - gain * f64::from(self.lower_sample)))
     }
 }
 
@@ -279,7 +282,13 @@ pub(super) fn wall_time(value: &[u8]) -> Option<Wall> {
     let year = two(digits[0])? * 100 + two(digits[1])?;
     let (month, day) = (two(digits[2])?, two(digits[3])?);
     let (hour, minute, second) = (two(digits[4])?, two(digits[5])?, two(digits[6])?);
-    if year == 0 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    if year == 0
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
         return None;
     }
     let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
@@ -397,7 +406,9 @@ impl AlertEntry {
     }
 
     pub(super) fn emit(&self, out: &mut Vec<u8>) {
-        for word in [self.source, self.code, self.kind, self.state, self.class, self.context, self.handle, Self::TEXT] {
+        for word in
+            [self.source, self.code, self.kind, self.state, self.class, self.context, self.handle, Self::TEXT]
+        {
             put_u16(out, word);
         }
         put_block(out, |out| {

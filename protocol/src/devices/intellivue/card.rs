@@ -70,7 +70,9 @@ impl Card {
         let mut reader = Reader(value);
         let (Some(_count), Some(entries)) = (reader.u16(), reader.block()) else { return };
         let mut entries = Reader(entries);
-        while let (Some(kind), Some(component), Some(words)) = (entries.u16(), entries.u16(), label(&mut entries)) {
+        while let (Some(kind), Some(component), Some(words)) =
+            (entries.u16(), entries.u16(), label(&mut entries))
+        {
             match (kind, component) {
                 (SERIAL, PRODUCT) => self.serial = words,
                 (SOFTWARE | FIRMWARE, APPLICATION) => self.software = words,
@@ -83,7 +85,11 @@ impl Card {
         Identity {
             manufacturer: self.manufacturer.clone(),
             model: self.model.clone(),
-            serial: if self.serial.is_empty() { DeviceText::new(&self.system_id) } else { self.serial.clone() },
+            serial: if self.serial.is_empty() {
+                DeviceText::new(&self.system_id)
+            } else {
+                self.serial.clone()
+            },
             firmware: self.software.clone(),
             bed_label: self.bed_label.clone(),
             patient: self.patient.clone(),

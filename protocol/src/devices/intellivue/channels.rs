@@ -244,9 +244,9 @@ impl Channels {
                     self.seats.remove(0);
                 }
                 let taken = |number: u8| {
-                    self.seats.iter().any(|seat| {
-                        seat.key.0 == key.0 && seat.code == meaning.code && seat.number == number
-                    })
+                    self.seats
+                        .iter()
+                        .any(|seat| seat.key.0 == key.0 && seat.code == meaning.code && seat.number == number)
                 };
                 let number = (1..u8::MAX).find(|number| !taken(*number)).unwrap_or(u8::MAX);
                 self.seats.push(Seat { key, physio, code: meaning.code, number, heard_at: now, next: None });
@@ -340,7 +340,14 @@ impl Context {
     fn wave(&self) -> Option<WaveForm> {
         let (gain, offset) = self.scale?.line().unwrap_or((1.0, 0.0));
         let spec = self.spec?;
-        Some(WaveForm { spec, fixed: self.fixed, gain, offset, period_ticks: self.period_ticks?, ucum: self.ucum })
+        Some(WaveForm {
+            spec,
+            fixed: self.fixed,
+            gain,
+            offset,
+            period_ticks: self.period_ticks?,
+            ucum: self.ucum,
+        })
     }
 
     /// Episodic readings are sent again every second: true once for each.

@@ -55,7 +55,14 @@ impl Duties {
         queries.push((Query::KeepAlive, KEEP_ALIVE, NEVER));
         let list = queries
             .into_iter()
-            .map(|(query, every, starved)| Duty { query, due: now, every, starved, sent_at: now, heard_at: now })
+            .map(|(query, every, starved)| Duty {
+                query,
+                due: now,
+                every,
+                starved,
+                sent_at: now,
+                heard_at: now,
+            })
             .collect();
         Self { list, quiet_until: now }
     }

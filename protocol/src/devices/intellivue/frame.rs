@@ -142,7 +142,8 @@ impl Deframer {
 
 /// Appends `payload` as one frame.
 pub(super) fn emit(payload: &[u8], out: &mut Vec<u8>) {
-    let length = u16::try_from(payload.len()).expect("our messages are far shorter than the 2,048 bytes of a frame");
+    let length =
+        u16::try_from(payload.len()).expect("our messages are far shorter than the 2,048 bytes of a frame");
     let mut body = Vec::with_capacity(HEADER_LEN + payload.len() + FCS_LEN);
     body.extend_from_slice(&PROTOCOL);
     body.extend_from_slice(&length.to_be_bytes());

@@ -62,18 +62,50 @@ pub(super) enum Message<'a> {
     Release,
     Released,
     Abort,
-    Indication { time: u32, attributes: Attributes<'a> },
-    MdsCreate { invoke: u16, time: u32, attributes: Attributes<'a> },
-    MdsCreateResult { invoke: u16, time: u32 },
-    Poll { invoke: u16, poll: Poll },
-    Reply { invoke: u16, link: Link, reply: Reply<'a> },
+    Indication {
+        time: u32,
+        attributes: Attributes<'a>,
+    },
+    MdsCreate {
+        invoke: u16,
+        time: u32,
+        attributes: Attributes<'a>,
+    },
+    MdsCreateResult {
+        invoke: u16,
+        time: u32,
+    },
+    Poll {
+        invoke: u16,
+        poll: Poll,
+    },
+    Reply {
+        invoke: u16,
+        link: Link,
+        reply: Reply<'a>,
+    },
     /// Replace a priority list.
-    Select { invoke: u16, list: u16, labels: Labels<'a> },
+    Select {
+        invoke: u16,
+        list: u16,
+        labels: Labels<'a>,
+    },
     /// The answer to a get or set: the lists in force.
-    Lists { invoke: u16, is_set: bool, attributes: Attributes<'a> },
-    Failed { invoke: u16, error: u16, detail: &'a [u8] },
+    Lists {
+        invoke: u16,
+        is_set: bool,
+        attributes: Attributes<'a>,
+    },
+    Failed {
+        invoke: u16,
+        error: u16,
+        detail: &'a [u8],
+    },
     /// Whole, and of a kind this driver does not use: the remote operation and the rest.
-    Other { operation: u16, body: &'a [u8] },
+    Other {
+        operation: u16,
+        body: &'a [u8],
+    },
 }
 
 /// A request for objects of one class; with a span, the monitor keeps replying for that long.
@@ -223,8 +255,11 @@ impl<'a> Message<'a> {
                     return Some(None);
                 }
                 let reply = Reply::parse(&mut detail, action == POLL_EXTENDED)?;
-                (detail.is_empty() && argument.is_empty())
-                    .then_some(Some(Self::Reply { invoke, link, reply }))
+                (detail.is_empty() && argument.is_empty()).then_some(Some(Self::Reply {
+                    invoke,
+                    link,
+                    reply,
+                }))
             }
             GET | CONFIRMED_SET => {
                 let attributes = Attributes::parse(&mut argument)?;

@@ -172,7 +172,9 @@ pub(super) fn meaning(physio: u16, label: Option<u32>) -> Meaning {
     let partition = label.map_or(0, |label| label >> 16);
     let is_setting = partition == PARTITION_SETTING || label.is_some_and(is_old_setting);
     let physio = match label {
-        Some(label) if physio == PHYSIO_UNSPECIFIED && matches!(partition, 2 | PARTITION_SETTING) => label as u16,
+        Some(label) if physio == PHYSIO_UNSPECIFIED && matches!(partition, 2 | PARTITION_SETTING) => {
+            label as u16
+        }
         _ => physio,
     };
     let named = LABELLED.iter().find(|(known, ..)| Some(*known) == label);

@@ -11,7 +11,10 @@ pub(super) enum Query {
     Associate,
     Release,
     /// The answer to MDS create; without it the monitor serves nothing.
-    ConfirmSystem { invoke: u16, time: u32 },
+    ConfirmSystem {
+        invoke: u16,
+        time: u32,
+    },
     /// Who are you, what time is it.
     System,
     SelectWaves,

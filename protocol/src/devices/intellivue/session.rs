@@ -55,13 +55,24 @@ pub(super) struct Intellivue {
 enum State {
     Listening,
     /// On the network, waiting for a connect indication.
-    Seeking { until: Mono },
+    Seeking {
+        until: Mono,
+    },
     /// An old association has been told to go.
-    Clearing { until: Mono },
-    Associating { tries: u8, until: Mono },
-    AwaitingSystem { until: Mono },
+    Clearing {
+        until: Mono,
+    },
+    Associating {
+        tries: u8,
+        until: Mono,
+    },
+    AwaitingSystem {
+        until: Mono,
+    },
     Active(Duties),
-    Releasing { until: Mono },
+    Releasing {
+        until: Mono,
+    },
     Closed,
 }
 
@@ -217,7 +228,9 @@ impl Intellivue {
 
             (State::Associating { .. }, Message::Associated(info)) => {
                 if info.options.is_none_or(|granted| granted & self.wishes.options == 0) {
-                    self.event(Event::Notice("the monitor granted no extended polls: its software is too old"));
+                    self.event(Event::Notice(
+                        "the monitor granted no extended polls: its software is too old",
+                    ));
                 }
                 self.state = State::AwaitingSystem { until: now + MDS_CREATE_MAX };
                 Ok(())
@@ -229,15 +242,15 @@ impl Intellivue {
                 self.hang_up(Hangup::Refused);
                 Ok(())
             }
-            (
-                State::Associating { .. } | State::AwaitingSystem { .. } | State::Active(_),
-                Message::Abort,
-            ) => {
+            (State::Associating { .. } | State::AwaitingSystem { .. } | State::Active(_), Message::Abort) => {
                 self.event(Event::Notice("the monitor aborted the association"));
                 self.hang_up(Hangup::Refused);
                 Ok(())
             }
-            (State::AwaitingSystem { .. } | State::Active(_), Message::MdsCreate { invoke, time, attributes }) => {
+            (
+                State::AwaitingSystem { .. } | State::Active(_),
+                Message::MdsCreate { invoke, time, attributes },
+            ) => {
                 let (invoke, time) = (*invoke, *time);
                 self.send(Query::ConfirmSystem { invoke, time });
                 self.clock.heard(now, time);
@@ -281,7 +294,8 @@ impl Intellivue {
 
     fn reply(&mut self, now: Mono, invoke: u16, link: Link, reply: &Reply<'_>, bad: &mut usize) -> Verdict {
         if reply.time != 0 {
-            let has_samples = reply.class == class::WAVE && !reply.contexts.is_empty() && reply.sequence != Some(0);
+            let has_samples =
+                reply.class == class::WAVE && !reply.contexts.is_empty() && reply.sequence != Some(0);
             let finished = if has_samples { reply.time.wrapping_add(BLOCK_TICKS) } else { reply.time };
             self.clock.heard(now, finished);
         }

@@ -12,9 +12,9 @@ pub(super) const DATA_PORT: u16 = 24_105;
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "over",
-        doc: "the cable: serial (MIB/RS232 port) or lan",
-        default: Some("serial"),
-        kind: SettingKind::OneOf(&["serial", "lan"]),
+        doc: "the cable: serial (MIB/RS232 port), lan, or auto (serial, until a connect indication is heard)",
+        default: Some("auto"),
+        kind: SettingKind::OneOf(&["auto", "serial", "lan"]),
     },
     Setting {
         name: "address",

@@ -1,1 +1,3 @@
-//! The driver as a whole.
+//! The driver as a whole: recorded corpora (read in place where they are present), and the conversation with its peer.
+
+mod corpora;
