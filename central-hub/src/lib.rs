@@ -1,6 +1,10 @@
 //! The hub: takes what the agents send, commits it, shows it to the nursing station, and answers for it.
 
 pub mod agents;
+pub mod api;
 pub mod authority;
 pub mod feed;
+pub mod live;
+pub mod people;
 pub mod store;
+pub mod unit;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
-const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS];
+const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE];
 
 /// Names this store; another one after a restore from a backup (`central-hub restore`).
 pub fn store_id(connection: &Connection) -> rusqlite::Result<String> {
@@ -113,6 +113,56 @@ CREATE TABLE events(
     detail TEXT NOT NULL
 );
 CREATE INDEX events_at ON events(at_us);
+";
+
+const PEOPLE: &str = "
+CREATE TABLE users(
+    name      TEXT PRIMARY KEY,
+    role      TEXT NOT NULL,
+    password  TEXT NOT NULL,            -- Argon2id, PHC string
+    made_us   INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE sessions(
+    hash    BLOB PRIMARY KEY,           -- SHA-256 of the cookie
+    user    TEXT NOT NULL REFERENCES users(name) ON DELETE CASCADE,
+    seen_us INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE patients(
+    id             INTEGER PRIMARY KEY,
+    identifier     TEXT NOT NULL UNIQUE,
+    name           TEXT NOT NULL,
+    birth_date     TEXT NOT NULL,       -- YYYY-MM-DD
+    gestation_days INTEGER NOT NULL,
+    weight_g       INTEGER
+);
+
+-- Who lay in which bed when: [from_us, to_us).
+CREATE TABLE admissions(
+    id      INTEGER PRIMARY KEY,
+    bed     TEXT NOT NULL,
+    patient INTEGER NOT NULL REFERENCES patients(id),
+    from_us INTEGER NOT NULL,
+    to_us   INTEGER
+);
+CREATE INDEX admissions_bed ON admissions(bed, from_us);
+CREATE UNIQUE INDEX admissions_now_bed ON admissions(bed) WHERE to_us IS NULL;
+CREATE UNIQUE INDEX admissions_now_patient ON admissions(patient) WHERE to_us IS NULL;
+
+-- Who did what, when. A patient appears by number only.
+CREATE TABLE audit(
+    id      INTEGER PRIMARY KEY,
+    at_us   INTEGER NOT NULL,
+    who     TEXT NOT NULL,
+    address TEXT NOT NULL,
+    what    TEXT NOT NULL,
+    bed     TEXT,
+    patient INTEGER
+);
+CREATE INDEX audit_at ON audit(at_us);
+CREATE TRIGGER audit_is_not_rewritten BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append only'); END;
+CREATE TRIGGER audit_is_not_erased BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append only'); END;
 ";
 
 #[cfg(test)]

@@ -1,0 +1,100 @@
+//! The unit, its beds, and who lies in them.
+
+use super::problem::Problem;
+use super::{Context, Peer};
+use crate::people::{Act, Admission, Particulars, Patient, Who};
+use crate::unit::view::BedView;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::{Extension, Json};
+
+const NO_BED: Problem = Problem::not_found("There is no such bed in this unit.");
+const NO_UNIT: Problem = Problem::not_found("There is no such unit.");
+
+pub(super) async fn list_units(State(context): State<Context>) -> Response {
+    context.answer([context.live.unit()])
+}
+
+pub(super) async fn unit(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Path(unit): Path<String>,
+) -> Result<Response, Problem> {
+    check_unit(&context, &unit)?;
+    context.people.views(context.clock.now(), &who, peer.address, None).await;
+    Ok(context.answer(context.live.view().await?))
+}
+
+pub(super) async fn list(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+) -> Result<Response, Problem> {
+    context.people.views(context.clock.now(), &who, peer.address, None).await;
+    Ok(context.answer(context.live.view().await?.beds))
+}
+
+pub(super) async fn show(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Path(bed): Path<String>,
+) -> Result<Response, Problem> {
+    let view = find(&context, &bed).await?;
+    context.people.views(context.clock.now(), &who, peer.address, Some(&bed)).await;
+    Ok(context.answer(view))
+}
+
+pub(super) async fn admit(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Path(bed): Path<String>,
+    Json(typed): Json<Particulars>,
+) -> Result<Response, Problem> {
+    let now = context.clock.now();
+    find(&context, &bed).await?;
+    let patient = Patient::check(typed, now.wall).map_err(|(field, wanted)| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field cannot be right.")
+            .about(field, wanted)
+    })?;
+    let act = Act { at: now.wall, who: who.name, address: peer.address };
+    match context.people.admit(&context.live, &bed, patient, act).await? {
+        Admission::Admitted | Admission::Corrected => Ok(context.answer(find(&context, &bed).await?)),
+        Admission::BedOccupied => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "bed-occupied",
+            "Another patient lies in this bed. Discharge comes first.",
+        )),
+        Admission::Elsewhere(bed) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "patient-elsewhere",
+            "This patient lies in another bed. Discharge there comes first.",
+        )
+        .about("bed", bed)),
+    }
+}
+
+pub(super) async fn discharge(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Path(bed): Path<String>,
+) -> Result<Response, Problem> {
+    find(&context, &bed).await?;
+    let act = Act { at: context.clock.now().wall, who: who.name, address: peer.address };
+    if !context.people.discharge(&context.live, &bed, act).await? {
+        return Err(Problem::new(StatusCode::CONFLICT, "bed-available", "Nobody lies in this bed."));
+    }
+    Ok(context.answer(find(&context, &bed).await?))
+}
+
+pub(super) fn check_unit(context: &Context, unit: &str) -> Result<(), Problem> {
+    if context.live.unit().id == unit { Ok(()) } else { Err(NO_UNIT) }
+}
+
+async fn find(context: &Context, bed: &str) -> Result<BedView, Problem> {
+    context.live.bed(bed).await?.ok_or(NO_BED)
+}

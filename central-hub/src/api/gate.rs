@@ -1,0 +1,141 @@
+//! What a request passes before its handler: where it comes from, who it is, whether that person may, and the headers of the answer.
+
+use super::problem::Problem;
+use super::{Context, Peer};
+use crate::people::{Permission, Token, Who};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+pub(super) const COOKIE: &str = "cotside_session";
+const CSRF: &str = "x-csrf-token";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Nothing but our own files, no inline script or style, and no string becomes markup: a device's name is text and stays text (S5).
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     font-src 'self'; media-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+/// The permission of one route.
+pub(super) async fn permit(
+    State((context, permission)): State<(Context, Permission)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let who = match check(&context, permission, &request) {
+        Ok(who) => who,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(who) = who {
+        request.extensions_mut().insert(who);
+    }
+    next.run(request).await
+}
+
+fn check(context: &Context, permission: Permission, request: &Request) -> Result<Option<Who>, Problem> {
+    let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
+    // A page elsewhere may send forms and open WebSockets with our cookie; its origin gives it away.
+    if (is_write || request.headers().contains_key(header::UPGRADE)) && is_foreign(request) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "This page is not the hub's own."));
+    }
+    let token = token(request.headers());
+    let who = token.as_ref().and_then(|token| context.people.touch(context.clock.now().mono, &token.id()));
+    if !permission.allows(who.as_ref().map(|who| who.role)) {
+        return Err(match who {
+            None => Problem::new(StatusCode::UNAUTHORIZED, "login-required", "Please log in."),
+            Some(_) => Problem::new(StatusCode::FORBIDDEN, "not-permitted", "Your role may not do this."),
+        });
+    }
+    let is_forged = || {
+        let given = request.headers().get(CSRF).map(HeaderValue::as_bytes);
+        let wanted = token.as_ref().map(Token::csrf);
+        given.is_none() || given != wanted.as_ref().map(String::as_bytes)
+    };
+    if is_write && permission != Permission::Anyone && is_forged() {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "bad-csrf", "Reload the page and try again."));
+    }
+    Ok(who)
+}
+
+pub(super) fn token(headers: &HeaderMap) -> Option<Token> {
+    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).and_then(|(_, value)| Token::read(value))
+}
+
+fn is_foreign(request: &Request) -> bool {
+    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| !matches!(site, b"same-origin" | b"none")) {
+        return true;
+    }
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return false };
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let host = authority(request.uri(), request.headers());
+    !origin.is_some_and(|(_, origin)| host.is_some_and(|host| host.eq_ignore_ascii_case(origin)))
+}
+
+/// The host a request is meant for: `:authority` in HTTP/2, `Host` before that.
+fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    uri.authority().map(|authority| authority.as_str()).or(host)
+}
+
+/// Plain HTTP is for this machine's own browser: a foreign name that was made to point here (DNS rebinding) is not answered.
+fn is_misdirected(request: &Request) -> bool {
+    let is_secure = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_secure);
+    if is_secure {
+        return false;
+    }
+    let Some(authority) = authority(request.uri(), request.headers()) else { return true };
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    !matches!(host, "localhost" | "[::1]")
+        && !host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Around everything: refuses misdirected requests, names the request, and closes the browser's doors.
+pub(super) async fn frame(State(context): State<Context>, request: Request, next: Next) -> Response {
+    let is_secure = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_secure);
+    let id = context.next_request();
+    // The path names beds and files, never a patient; the query is left out.
+    let span = (request.method().clone(), request.uri().path().to_owned());
+    let began_at = context.clock.now().mono;
+    let mut response = if is_misdirected(&request) {
+        Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected",
+            "This is not the host that was asked for.",
+        )
+        .into_response()
+    } else {
+        next.run(request).await
+    };
+    let took_us = context.clock.now().mono.since(began_at).as_micros() as u64;
+    tracing::debug!(id, method = %span.0, path = span.1, status = response.status().as_u16(), took_us, "request");
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, HeaderValue::from(id));
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=(), payment=()",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if is_secure {
+        let value = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    // Patient data is kept by no cache; the console's files say otherwise for themselves.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

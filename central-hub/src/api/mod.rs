@@ -1,0 +1,122 @@
+//! The route table: method, path, handler, permission, one line each; and what every handler is given.
+
+mod beds;
+mod console;
+mod gate;
+mod health;
+mod problem;
+mod routes;
+mod run;
+mod session;
+mod stream;
+
+pub use routes::Route;
+pub use run::serve;
+
+use crate::live::Live;
+use crate::people::{People, Permission};
+use crate::store::Store;
+use anyhow::Result;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use cotside_protocol::model::Wall;
+use cotside_systemd::clock::Clock;
+use cotside_systemd::stages::Stop;
+use routes::Routes;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn routes(context: Context) -> Routes {
+    use Permission::{AdmitPatients, Anyone, SignedIn, ViewUnit};
+    Routes::new(context)
+        .get("/api/v1/health", health::show, Anyone)
+        .post("/api/v1/session", session::log_in, Anyone)
+        .get("/api/v1/session", session::show, SignedIn)
+        .delete("/api/v1/session", session::log_out, SignedIn)
+        .get("/api/v1/units", beds::list_units, ViewUnit)
+        .get("/api/v1/units/{unit}", beds::unit, ViewUnit)
+        .stream("/api/v1/units/{unit}/events", stream::events, ViewUnit)
+        .stream("/api/v1/units/{unit}/waves", stream::waves, ViewUnit)
+        .get("/api/v1/beds", beds::list, ViewUnit)
+        .get("/api/v1/beds/{bed}", beds::show, ViewUnit)
+        .put("/api/v1/beds/{bed}/patient", beds::admit, AdmitPatients)
+        .delete("/api/v1/beds/{bed}/patient", beds::discharge, AdmitPatients)
+        .otherwise(console::show)
+}
+
+/// Everything behind the routes. One per hub.
+#[derive(Clone)]
+pub struct State(Arc<Inner>);
+
+struct Inner {
+    live: Live,
+    people: People,
+    clock: Clock,
+    started_at: Wall,
+    requests: AtomicU64,
+}
+
+impl State {
+    /// Reads who is logged in and who lies where; the live loop must be running.
+    pub async fn open(live: Live, store: Store, clock: Clock) -> Result<Self> {
+        let now = clock.now();
+        let people = People::open(store, now).await?;
+        people.take_places(&live).await?;
+        Ok(Self(Arc::new(Inner { live, people, clock, started_at: now.wall, requests: AtomicU64::new(1) })))
+    }
+}
+
+/// The routes, ready to be served; [`serve`] does.
+pub fn router(state: State, stop: Stop) -> Router {
+    routes(Context { state, stop }).into_router()
+}
+
+/// The routes as a list, for the documentation and for whoever checks the permissions.
+pub fn list(state: State, stop: Stop) -> Vec<Route> {
+    routes(Context { state, stop }).into_list()
+}
+
+/// Who is at the other end of the connection; put on every request by whoever serves it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// Over TLS.
+    pub is_secure: bool,
+}
+
+/// What a handler is given.
+#[derive(Clone)]
+struct Context {
+    state: State,
+    stop: Stop,
+}
+
+impl std::ops::Deref for Context {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.state.0
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    data: T,
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+struct Meta {
+    at: String,
+}
+
+impl Context {
+    fn answer<T: Serialize>(&self, data: T) -> Response {
+        Json(Envelope { data, meta: Meta { at: self.clock.now().wall.to_string() } }).into_response()
+    }
+
+    fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+}

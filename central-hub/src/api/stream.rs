@@ -1,0 +1,172 @@
+//! Two skins on one feed: Server-Sent Events for numerics and alarms, a WebSocket for waveforms.
+//!
+//! A reader that falls behind is told so and starts again with the whole; it never slows the unit. Each tick asks whether the
+//! session is still good, and counts as its activity.
+
+use super::problem::Problem;
+use super::{Context, Peer, beds};
+use crate::live::{Frame, Joined, WaveFrame};
+use crate::people::{SessionId, Who};
+use anyhow::Result;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use cotside_systemd::stages::Stop;
+use futures_util::stream;
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// The browser comes back a second after a lost connection.
+const RETRY: &[u8] = b"retry: 1000\n\n";
+const OVERFLOW: &[u8] = b"event: overflow\ndata: {}\n\n";
+/// A subscription names beds; nothing longer is one.
+const SUBSCRIPTION_MAX: usize = 16 * 1024;
+/// What may wait in the WebSocket before sending to it waits too, and its reader begins to miss frames.
+const WAVE_BUFFER: usize = 256 * 1024;
+const SESSION_CHECKED_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) async fn events(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Path(unit): Path<String>,
+) -> Result<Response, Problem> {
+    beds::check_unit(&context, &unit)?;
+    context.people.views(context.clock.now(), &who, peer.address, None).await;
+    let Joined { snapshot, frames } = context.live.join().await?;
+    let first = Some(joined(RETRY, &snapshot));
+    let reader = Reader { stop: context.stop.clone(), context, session: who.session, first, frames };
+    let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
+        reader.next().await.map(|frame| (Ok::<_, Infallible>(frame), reader))
+    }));
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, body).into_response())
+}
+
+struct Reader {
+    context: Context,
+    stop: Stop,
+    session: SessionId,
+    first: Option<Bytes>,
+    frames: broadcast::Receiver<Frame>,
+}
+
+impl Reader {
+    /// None: the hub stops, or the session has ended.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        let frame = tokio::select! {
+            () = self.stop.requested() => return None,
+            frame = self.frames.recv() => frame,
+        };
+        match frame {
+            Ok(frame) if frame.is_tick => {
+                let now = self.context.clock.now().mono;
+                self.context.people.touch(now, &self.session).map(|_| frame.bytes)
+            }
+            Ok(frame) => Some(frame.bytes),
+            Err(RecvError::Closed) => None,
+            Err(RecvError::Lagged(missed)) => {
+                tracing::debug!(missed, "a reader fell behind");
+                let Joined { snapshot, frames } = self.context.live.join().await.ok()?;
+                self.frames = frames;
+                Some(joined(OVERFLOW, &snapshot))
+            }
+        }
+    }
+}
+
+fn joined(before: &[u8], after: &[u8]) -> Bytes {
+    let mut both = BytesMut::with_capacity(before.len() + after.len());
+    both.extend_from_slice(before);
+    both.extend_from_slice(after);
+    both.freeze()
+}
+
+pub(super) async fn waves(
+    State(context): State<Context>,
+    Extension(who): Extension<Who>,
+    Path(unit): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    beds::check_unit(&context, &unit)?;
+    let upgrade = upgrade.max_message_size(SUBSCRIPTION_MAX).max_write_buffer_size(WAVE_BUFFER * 2);
+    let upgrade = upgrade.write_buffer_size(0);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        // The socket's end is not an error: the page was closed.
+        let _ = show_waves(context, who.session, socket).await;
+    }))
+}
+
+/// Client to hub: the beds whose waveforms it draws, whole, again at every change.
+#[derive(Deserialize)]
+struct Subscription {
+    beds: Vec<String>,
+}
+
+async fn show_waves(context: Context, session: SessionId, mut socket: WebSocket) -> Result<()> {
+    let mut stop = context.stop.clone();
+    let mut wanted = HashSet::<Arc<str>>::new();
+    let mut frames = context.live.join_waves(Vec::new()).await?.frames;
+    let mut check = tokio::time::interval(SESSION_CHECKED_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.requested() => return close(socket, "the hub stops").await,
+            _ = check.tick() => {
+                if context.people.touch(context.clock.now().mono, &session).is_none() {
+                    return close(socket, "login-required").await;
+                }
+            }
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    let Ok(Subscription { beds }) = serde_json::from_str(&text) else {
+                        return close(socket, "not a subscription").await;
+                    };
+                    wanted = beds.iter().map(|bed| Arc::from(bed.as_str())).collect();
+                    let joined = context.live.join_waves(beds).await?;
+                    frames = joined.frames;
+                    socket.send(Message::Text(joined.channels.into())).await?;
+                }
+                Some(Ok(Message::Binary(_))) => return close(socket, "not a subscription").await,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
+            },
+            frame = frames.recv() => match frame {
+                Ok(frame) if wanted.contains(&frame.bed) => send(&mut socket, frame).await?,
+                Ok(_) => {}
+                Err(RecvError::Closed) => return close(socket, "the hub stops").await,
+                Err(RecvError::Lagged(_)) => {
+                    // A description may have been among what was missed.
+                    socket.send(Message::text(r#"{"type":"overflow"}"#)).await?;
+                    let joined = context.live.join_waves(wanted.iter().map(|bed| bed.to_string()).collect()).await?;
+                    frames = joined.frames;
+                    socket.send(Message::Text(joined.channels.into())).await?;
+                }
+            },
+        }
+    }
+}
+
+async fn send(socket: &mut WebSocket, frame: WaveFrame) -> Result<()> {
+    if let Some(channels) = &frame.channels {
+        socket.send(Message::text(&**channels)).await?;
+    }
+    socket.send(Message::Binary(frame.samples)).await?;
+    Ok(())
+}
+
+async fn close(mut socket: WebSocket, reason: &'static str) -> Result<()> {
+    let frame = CloseFrame { code: close_code::POLICY, reason: reason.into() };
+    socket.send(Message::Close(Some(frame))).await?;
+    Ok(())
+}

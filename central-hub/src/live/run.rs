@@ -1,0 +1,226 @@
+//! The one loop that owns the now-state, and the handle by which readers and routes reach it.
+
+use super::feed::{Feed, Output, tick_frame};
+use super::waves::WaveFrame;
+use crate::feed::Item;
+use crate::people::Patient;
+use crate::unit::view::{BedView, LimitView, LimitsState, UnitName, UnitView};
+use crate::unit::{Roster, Unit};
+use anyhow::{Result, anyhow};
+use bytes::Bytes;
+use cotside_systemd::clock::Clock;
+use cotside_systemd::stages::Stop;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Frames a reader may be behind before it is told so: with four pulses and a tick a second, about ten seconds.
+pub const FRAMES: usize = 64;
+/// The same for waveforms: forty beds, one frame each a second.
+pub const WAVE_FRAMES: usize = 512;
+/// Questions and orders waiting for the loop: more than there are connections.
+const ORDERS: usize = 1024;
+/// Items taken before the readers are served.
+const BATCH: usize = 64;
+
+/// Everybody's way to the now-state. Cheap to copy.
+#[derive(Clone, Debug)]
+pub struct Live {
+    orders: mpsc::Sender<Order>,
+    unit: Arc<UnitName>,
+}
+
+/// One frame of the event stream, encoded once.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub bytes: Bytes,
+    pub is_tick: bool,
+}
+
+/// A reader's place in the stream: the whole, and everything after it.
+#[derive(Debug)]
+pub struct Joined {
+    pub snapshot: Bytes,
+    pub frames: broadcast::Receiver<Frame>,
+}
+
+/// A reader's place among the waveforms of the beds it asked for.
+#[derive(Debug)]
+pub struct WavesJoined {
+    pub channels: String,
+    pub frames: broadcast::Receiver<WaveFrame>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Health {
+    pub store_ok: bool,
+    pub agents_known: usize,
+    pub agents_connected: usize,
+}
+
+#[derive(Debug)]
+enum Order {
+    Join(oneshot::Sender<Joined>),
+    JoinWaves(Vec<String>, oneshot::Sender<WavesJoined>),
+    Unit(oneshot::Sender<UnitView>),
+    Bed(String, oneshot::Sender<Option<BedView>>),
+    Health(oneshot::Sender<Health>),
+    TurnOver(String, Option<Patient>, oneshot::Sender<bool>),
+    Limits(String, Vec<LimitView>, LimitsState),
+    StoreOk(bool),
+}
+
+/// The loop that [`Live`] talks to; give it to a stage.
+#[derive(Debug)]
+pub struct Loop {
+    feed: Feed,
+    clock: Clock,
+    items: mpsc::Receiver<Item>,
+    orders: mpsc::Receiver<Order>,
+    frames: broadcast::Sender<Frame>,
+    waves: broadcast::Sender<WaveFrame>,
+    /// The last whole, good until the next frame goes out: fifty stations that come back at once cost one encoding.
+    snapshot: Option<Bytes>,
+}
+
+pub fn open(roster: Roster, clock: Clock, items: mpsc::Receiver<Item>) -> (Live, Loop) {
+    let (orders, waiting) = mpsc::channel(ORDERS);
+    let live = Live { orders, unit: Arc::new(roster.unit.clone()) };
+    let feed = Feed::new(Unit::new(roster), clock.now().mono);
+    let (frames, _) = broadcast::channel(FRAMES);
+    let (waves, _) = broadcast::channel(WAVE_FRAMES);
+    (live, Loop { feed, clock, items, orders: waiting, frames, waves, snapshot: None })
+}
+
+impl Loop {
+    pub async fn run(mut self, mut stop: Stop) -> Result<()> {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut has_agents = true;
+        loop {
+            let deadline = tokio::time::Instant::from_std(self.clock.instant(self.feed.deadline()));
+            tokio::select! {
+                biased;
+                () = stop.requested() => return Ok(()),
+                () = tokio::time::sleep_until(deadline) => self.feed.pulse(self.clock.now().mono),
+                Some(order) = self.orders.recv() => self.obey(order),
+                taken = self.items.recv_many(&mut batch, BATCH), if has_agents => {
+                    has_agents = taken > 0;
+                    let now = self.clock.now();
+                    for item in batch.drain(..) {
+                        self.feed.handle(now, item);
+                    }
+                }
+            }
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        while let Some(output) = self.feed.poll() {
+            let now = self.clock.now();
+            let is_read = self.frames.receiver_count() > 0;
+            let (bytes, is_tick) = match output {
+                Output::Waves(frame) => {
+                    // An error means that nobody looks.
+                    let _ = self.waves.send(frame);
+                    continue;
+                }
+                Output::Tick if is_read => (tick_frame(now), true),
+                Output::Beds(beds) if is_read => (self.feed.beds_frame(now, &beds), false),
+                Output::Snapshot if is_read => (self.feed.snapshot_frame(now), false),
+                Output::Tick | Output::Beds(_) | Output::Snapshot => {
+                    self.snapshot = None;
+                    continue;
+                }
+            };
+            if !is_tick {
+                self.snapshot = None;
+            }
+            let _ = self.frames.send(Frame { bytes, is_tick });
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let now = self.clock.now();
+        // An answer that nobody waits for any more is dropped.
+        match order {
+            Order::Join(reply) => {
+                let snapshot = self.snapshot.get_or_insert_with(|| self.feed.snapshot_frame(now)).clone();
+                let _ = reply.send(Joined { snapshot, frames: self.frames.subscribe() });
+            }
+            Order::JoinWaves(beds, reply) => {
+                let channels = self.feed.waves().channels(beds.iter().map(String::as_str));
+                let _ = reply.send(WavesJoined { channels, frames: self.waves.subscribe() });
+            }
+            Order::Unit(reply) => _ = reply.send(self.feed.unit().view(now)),
+            Order::Bed(bed, reply) => {
+                let mut found = self.feed.unit().beds_view(now, std::iter::once(bed.as_str()));
+                let _ = reply.send(found.pop());
+            }
+            Order::Health(reply) => {
+                let (agents_known, agents_connected) = self.feed.unit().agents(now.mono);
+                let store_ok = self.feed.unit().is_store_ok();
+                let _ = reply.send(Health { store_ok, agents_known, agents_connected });
+            }
+            Order::TurnOver(bed, patient, reply) => {
+                let done = self.feed.change(&bed, |unit| unit.turn_over(now.mono, &bed, patient));
+                let _ = reply.send(done);
+            }
+            Order::Limits(bed, limits, state) => {
+                self.feed.change(&bed, |unit| unit.set_limits(&bed, limits, state));
+            }
+            Order::StoreOk(ok) => self.feed.set_store_ok(ok),
+        }
+    }
+}
+
+impl Live {
+    pub fn unit(&self) -> &UnitName {
+        &self.unit
+    }
+
+    /// A place in the event stream; also the way back for a reader that fell behind.
+    pub async fn join(&self) -> Result<Joined> {
+        self.ask(Order::Join).await
+    }
+
+    pub async fn join_waves(&self, beds: Vec<String>) -> Result<WavesJoined> {
+        self.ask(|reply| Order::JoinWaves(beds, reply)).await
+    }
+
+    pub async fn view(&self) -> Result<UnitView> {
+        self.ask(Order::Unit).await
+    }
+
+    /// None: there is no such bed.
+    pub async fn bed(&self, bed: &str) -> Result<Option<BedView>> {
+        self.ask(|reply| Order::Bed(bed.to_owned(), reply)).await
+    }
+
+    pub async fn health(&self) -> Result<Health> {
+        self.ask(Order::Health).await
+    }
+
+    /// A patient is admitted to a bed, or leaves it. False: there is no such bed.
+    pub async fn turn_over(&self, bed: &str, patient: Option<Patient>) -> Result<bool> {
+        self.ask(|reply| Order::TurnOver(bed.to_owned(), patient, reply)).await
+    }
+
+    /// The limits of a bed as the hub knows them: sent to the agent, or confirmed by it.
+    pub async fn limits(&self, bed: &str, limits: Vec<LimitView>, state: LimitsState) -> Result<()> {
+        self.tell(Order::Limits(bed.to_owned(), limits, state)).await
+    }
+
+    pub async fn store_ok(&self, ok: bool) -> Result<()> {
+        self.tell(Order::StoreOk(ok)).await
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(order(reply)).await?;
+        answer.await.map_err(|_| anyhow!("the live loop has ended"))
+    }
+
+    async fn tell(&self, order: Order) -> Result<()> {
+        self.orders.send(order).await.map_err(|_| anyhow!("the live loop has ended"))
+    }
+}

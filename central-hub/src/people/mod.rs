@@ -1,0 +1,23 @@
+//! Who may look and act, and who lies in which bed.
+//!
+//! Accounts are made on the command line ([`create_user`]); a login is a session of 15 idle minutes; every deed is in the audit.
+//! What names a patient is `Private` and reaches the page of somebody who is logged in, and nothing else.
+
+mod admissions;
+mod audit;
+mod date;
+mod lockout;
+mod passwords;
+mod patient;
+mod roles;
+mod run;
+mod sessions;
+mod users;
+
+pub use admissions::Admission;
+pub use audit::Act;
+pub use patient::{Particulars, Patient};
+pub use roles::{Permission, Role};
+pub use run::{People, Refused};
+pub use sessions::{IDLE_MAX, SessionId, Token, Who};
+pub use users::{User, create_user, list_users, set_password};

@@ -1,0 +1,234 @@
+//! The now-state of the care unit: derived from what the agents say, held in memory with the age of every value, owned by nobody else.
+//!
+//! Pure: items and time in, what changed out, views on demand. Truth is in the store; this is rebuilt at start and by the next second's data.
+
+mod alarms;
+mod bed;
+pub mod clock;
+mod values;
+pub mod view;
+
+pub use values::{site, unknown};
+
+use crate::feed::{Item, News};
+use crate::people::Patient;
+use bed::{Bed, Serving};
+use clock::AgentClock;
+use cotside_protocol::model::{Mono, Now, Provenance};
+use cotside_protocol::wire::block::Header;
+use cotside_protocol::wire::topic::AgentId;
+use cotside_protocol::wire::upstream::Record;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use view::{AgentState, BedView, LimitView, LimitsState, UnitName, UnitView};
+
+/// A committed alarm row younger than this may open an alarm that no announce has shown; an older one came from the backlog.
+const RECORD_CURRENT: Duration = Duration::from_secs(10);
+/// No unit has as many; a broken configuration stops here.
+const BEDS_MAX: usize = 1024;
+
+/// What is known before the first agent speaks.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    pub unit: UnitName,
+    /// Every bed of the unit and the agent assigned to it, if any.
+    pub beds: Vec<(String, Option<AgentId>)>,
+}
+
+#[derive(Debug)]
+pub struct Unit {
+    name: UnitName,
+    beds: BTreeMap<String, Bed>,
+    agents: BTreeMap<AgentId, Agent>,
+    store_ok: bool,
+}
+
+#[derive(Debug)]
+struct Agent {
+    bed: Option<String>,
+    clock: AgentClock,
+    serving: Serving,
+}
+
+/// What an input changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Nothing,
+    /// This bed, with the next flush.
+    Soon(String),
+    /// This bed, and nobody may wait for it.
+    AtOnce(String),
+}
+
+impl Unit {
+    pub fn new(roster: Roster) -> Self {
+        let mut unit =
+            Self { name: roster.unit, beds: BTreeMap::new(), agents: BTreeMap::new(), store_ok: true };
+        for (bed, agent) in roster.beds {
+            if let Some(id) = agent {
+                unit.agents.insert(id.clone(), Agent::new(id, Some(bed.clone())));
+            }
+            unit.beds.entry(bed).or_default();
+        }
+        unit
+    }
+
+    pub fn handle(&mut self, now: Now, item: Item) -> Change {
+        let Item { agent: id, bed, what } = item;
+        self.assign(&id, bed.as_deref());
+        let agent = self.agents.entry(id.clone()).or_insert_with(|| Agent::new(id, None));
+        let was = agent.serving.state(now.mono);
+        // A record may be committed long after it was heard: it proves nothing about the link.
+        match &what {
+            News::Disconnected { .. } => agent.serving.is_connected = false,
+            News::Record(..) => {}
+            News::Connected
+            | News::Status(_)
+            | News::Announce(_)
+            | News::Numerics(..)
+            | News::Waveforms(..) => {
+                agent.serving.is_connected = true;
+                agent.serving.heard_at = Some(now.mono);
+            }
+        }
+        let link_changed = agent.serving.state(now.mono) != was;
+        let Some(name) = bed else { return Change::Nothing };
+        let Some(bed) = self.beds.get_mut(&name) else { return Change::Nothing };
+        let (has_changed, is_urgent) = match what {
+            News::Connected | News::Disconnected { .. } => (true, true),
+            News::Status(status) => (bed.status(now.mono, status.links), false),
+            News::Announce(announce) => {
+                let has_changed = bed.alarms.announce(announce.alarms);
+                (has_changed, true)
+            }
+            News::Numerics(header, samples) => {
+                agent.hears(now.mono, &header);
+                (bed.values.take(now, bed.since, &agent.clock, &header, samples), false)
+            }
+            News::Waveforms(header, _) => {
+                agent.hears(now.mono, &header);
+                (false, false)
+            }
+            News::Record(header, Record::Alarm(alarm)) => {
+                let is_current = agent.is_current(now.mono, &header);
+                (bed.alarms.record(alarm, is_current), true)
+            }
+            News::Record(_, _) => (false, false),
+        };
+        match (has_changed, is_urgent || link_changed) {
+            (true, true) => Change::AtOnce(name),
+            (false, _) if link_changed => Change::AtOnce(name),
+            (true, false) => Change::Soon(name),
+            (false, _) => Change::Nothing,
+        }
+    }
+
+    /// The hub says which bed an agent serves now; what it served before keeps nothing of it, and of two agents the newer serves.
+    fn assign(&mut self, id: &AgentId, bed: Option<&str>) {
+        let agent = self.agents.entry(id.clone()).or_insert_with(|| Agent::new(id.clone(), None));
+        if agent.bed.as_deref() == bed {
+            return;
+        }
+        let left = std::mem::replace(&mut agent.bed, bed.map(str::to_owned));
+        let others =
+            self.agents.iter_mut().filter(|(other, agent)| *other != id && agent.bed.as_deref() == bed);
+        for (_, other) in others {
+            other.bed = None;
+        }
+        if let Some(bed) = left.and_then(|left| self.beds.get_mut(&left)) {
+            bed.change_agent();
+        }
+        if let Some(name) = bed
+            && (self.beds.contains_key(name) || self.beds.len() < BEDS_MAX)
+        {
+            self.beds.entry(name.to_owned()).or_default().change_agent();
+        }
+    }
+
+    /// Beds that time alone has changed.
+    pub fn ages(&mut self, now: Mono) -> Vec<String> {
+        let serving = serving(&self.agents);
+        let changed = self.beds.iter_mut().filter_map(|(name, bed)| {
+            bed.ages(now, serving.get(name.as_str()).copied()).then(|| name.clone())
+        });
+        changed.collect()
+    }
+
+    /// None leaves the bed empty. False: there is no such bed.
+    pub fn turn_over(&mut self, now: Mono, bed: &str, patient: Option<Patient>) -> bool {
+        let Some(bed) = self.beds.get_mut(bed) else { return false };
+        match (&mut bed.patient, patient) {
+            // The same child with corrected particulars: nothing is cleared.
+            (Some(lies), Some(patient)) if lies.identifier == patient.identifier => *lies = patient,
+            (_, patient) => bed.turn_over(now, patient),
+        }
+        true
+    }
+
+    pub fn set_limits(&mut self, bed: &str, limits: Vec<LimitView>, state: LimitsState) -> bool {
+        let Some(bed) = self.beds.get_mut(bed) else { return false };
+        let has_changed = bed.limits != limits || bed.limits_state != state;
+        bed.limits = limits;
+        bed.limits_state = state;
+        has_changed
+    }
+
+    /// True if that is news.
+    pub fn set_store_ok(&mut self, ok: bool) -> bool {
+        std::mem::replace(&mut self.store_ok, ok) != ok
+    }
+
+    pub fn is_store_ok(&self) -> bool {
+        self.store_ok
+    }
+
+    pub fn name(&self) -> &UnitName {
+        &self.name
+    }
+
+    /// Known and connected agents.
+    pub fn agents(&self, now: Mono) -> (usize, usize) {
+        let live = self.agents.values().filter(|agent| agent.serving.state(now) == AgentState::Live);
+        (self.agents.len(), live.count())
+    }
+
+    pub fn view(&self, now: Now) -> UnitView {
+        UnitView {
+            unit: self.name.clone(),
+            hub_at_ms: now.wall.millis(),
+            store_ok: self.store_ok,
+            beds: self.beds_view(now, self.beds.keys().map(String::as_str)),
+        }
+    }
+
+    pub fn beds_view<'a>(&self, now: Now, names: impl Iterator<Item = &'a str>) -> Vec<BedView> {
+        let serving = serving(&self.agents);
+        let view = |name: &'a str| Some(self.beds.get(name)?.view(now, name, serving.get(name).copied()));
+        names.filter_map(view).collect()
+    }
+
+    /// The name of the device on a link of a bed, as its agent gave it.
+    pub fn device(&self, bed: &str, link: u8) -> String {
+        self.beds.get(bed).map(|bed| bed.label(link)).unwrap_or_default()
+    }
+}
+
+fn serving(agents: &BTreeMap<AgentId, Agent>) -> BTreeMap<&str, &Serving> {
+    agents.values().filter_map(|agent| Some((agent.bed.as_deref()?, &agent.serving))).collect()
+}
+
+impl Agent {
+    fn new(id: AgentId, bed: Option<String>) -> Self {
+        let serving = Serving { id, heard_at: None, is_connected: false, is_simulated: false };
+        Self { bed, clock: AgentClock::default(), serving }
+    }
+
+    fn hears(&mut self, now: Mono, header: &Header) {
+        self.clock.observe(now, header.boot, clock::later(header.mono, header.span_us));
+        self.serving.is_simulated = header.provenance != Provenance::Live;
+    }
+
+    fn is_current(&self, now: Mono, header: &Header) -> bool {
+        self.clock.is_boot(header.boot) && now.since(self.clock.ours(now, header.mono)) <= RECORD_CURRENT
+    }
+}

@@ -1,0 +1,179 @@
+//! What a reader of the API sees of a unit: the shapes of `/api/v1/units/{unit}`, `/beds` and the live events.
+//!
+//! Fields are added, never renamed or reused.
+
+use cotside_protocol::wire::upstream::{Alarm, AlarmKind, Condition, Inactivation, LinkState, Priority};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub struct UnitView {
+    pub unit: UnitName,
+    pub hub_at_ms: i64,
+    pub store_ok: bool,
+    pub beds: Vec<BedView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnitName {
+    pub id: String,
+    pub name: String,
+}
+
+/// Beds that changed, whole.
+#[derive(Debug, Serialize)]
+pub struct BedsView {
+    pub hub_at_ms: i64,
+    pub beds: Vec<BedView>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct BedView {
+    pub bed: String,
+    /// `occupied` or `available`.
+    pub state: &'static str,
+    pub patient: Option<PatientView>,
+    pub agent: Option<AgentView>,
+    pub devices: Vec<DeviceView>,
+    pub values: Vec<ValueView>,
+    pub limits: Vec<LimitView>,
+    pub limits_state: LimitsState,
+    pub alarms: Vec<AlarmView>,
+    /// How long nothing was heard of the bed's agent, once it counts as lost.
+    pub link_lost_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+pub struct PatientView {
+    pub name: String,
+    pub identifier: String,
+    pub birth_date: String,
+    pub gestational_age: AgeView,
+    pub day_of_life: i64,
+    pub pma: AgeView,
+    pub weight_g: Option<u32>,
+}
+
+/// Who a patient is goes to the page and nowhere else.
+impl std::fmt::Debug for PatientView {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("···")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AgeView {
+    pub weeks: i64,
+    pub days: i64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AgentView {
+    pub id: String,
+    pub state: AgentState,
+    pub heard_ms: Option<u64>,
+    /// Its data is not from a patient: simulated, replayed, or a device in demo mode.
+    pub simulated: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentState {
+    Live,
+    Late,
+    Lost,
+    Never,
+}
+
+#[derive(Debug, Serialize)]
+pub struct DeviceView {
+    pub link: u8,
+    pub name: String,
+    pub driver: String,
+    pub state: LinkState,
+    pub detail: String,
+    pub manufacturer: String,
+    pub model: String,
+    pub serial: String,
+    pub heard_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ValueView {
+    pub code: u32,
+    pub label: String,
+    pub name: String,
+    pub site: Option<String>,
+    /// Digits as the device wrote them; None: it says there is no value now, or it is stale. `quality` says why.
+    pub value: Option<String>,
+    pub ucum: String,
+    pub age_ms: u64,
+    /// When it was measured, by the hub's wall clock.
+    pub at_ms: i64,
+    pub pace: &'static str,
+    pub quality: Vec<&'static str>,
+    pub device: String,
+    pub setting: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LimitView {
+    pub code: u32,
+    /// `low` or `high`.
+    pub side: &'static str,
+    pub threshold: String,
+    pub ucum: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitsState {
+    #[default]
+    None,
+    Requested,
+    InForce,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AlarmView {
+    pub episode: String,
+    pub version: u32,
+    pub rule: String,
+    pub kind: AlarmKind,
+    pub priority: Priority,
+    pub condition: Condition,
+    pub inactivation: Inactivation,
+    pub code: Option<u32>,
+    pub site: Option<String>,
+    pub value: Option<String>,
+    pub limit: Option<String>,
+    pub ucum: String,
+    pub text: String,
+    /// By the agent's wall clock.
+    pub onset_ms: i64,
+    pub active_ms: Option<i64>,
+    /// Its row is committed at the hub.
+    pub recorded: bool,
+}
+
+impl AlarmView {
+    pub fn new(alarm: &Alarm, recorded: bool) -> Self {
+        Self {
+            episode: alarm.episode.clone(),
+            version: alarm.version,
+            rule: alarm.rule.clone(),
+            kind: alarm.kind,
+            priority: alarm.priority,
+            condition: alarm.condition,
+            inactivation: alarm.inactivation,
+            code: alarm.code,
+            site: alarm.site.clone(),
+            value: alarm.value.clone(),
+            limit: alarm.limit.clone(),
+            ucum: alarm.ucum.clone(),
+            text: alarm.text.clone(),
+            onset_ms: alarm.onset_us.div_euclid(1000),
+            active_ms: alarm.active_us.map(|us| us.div_euclid(1000)),
+            recorded,
+        }
+    }
+}
