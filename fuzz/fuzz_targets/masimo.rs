@@ -1,0 +1,4 @@
+//! The Masimo driver against any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cotside_fuzz::converse("masimo", data));
