@@ -29,6 +29,16 @@ fn every_driver_has_its_simulated_device_and_the_other_way_round() {
 }
 
 #[test]
+fn every_driver_has_a_fuzz_target() {
+    let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    for driver in DRIVERS {
+        let target = format!("fuzz_targets/{}.rs", driver.name);
+        assert!(fuzz.join(&target).is_file() && manifest.contains(&target), "{}", driver.name);
+    }
+}
+
+#[test]
 fn every_driver_declares_what_it_needs() {
     for driver in DRIVERS {
         assert!(folder(driver).is_dir(), "{}: the folder carries the driver's name", driver.name);
