@@ -1,0 +1,174 @@
+//! From a message's report to the model's events: identity, channels told apart, lag and pace.
+
+use super::message::{Dialect, Report};
+use super::observation::Observation;
+use super::pace::{Clock, Feed};
+use super::wave::Wave;
+use crate::hl7::charset::Charset;
+use crate::hl7::escape;
+use crate::hl7::scan::{Field, Message};
+use crate::hl7::time::Time;
+use crate::model::{
+    Code, DeviceText, Event, Identity, Kind, Now, Numeric, Pace, Private, Quality, Site, Waveform,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Channels that were told apart by their place.
+const PLACES_MAX: usize = 4096;
+
+/// What a connection has learned about its sender.
+#[derive(Debug)]
+pub(super) struct Teller {
+    dialect: Dialect,
+    /// Minutes east of UTC of times that state no offset anywhere. None: such times measure, but date nothing.
+    offset_min: Option<i16>,
+    identity: Option<Identity>,
+    feed: Feed,
+    /// Channels of one code and site, in the order of their places, once a message has held more than one.
+    places: BTreeMap<(Code, Site, [u32; 4]), u8>,
+}
+
+impl Teller {
+    pub(super) fn new(dialect: Dialect, offset_min: Option<i16>) -> Self {
+        Self { dialect, offset_min, identity: None, feed: Feed::default(), places: BTreeMap::new() }
+    }
+
+    /// The identity comes before the data, and again whenever it changes.
+    pub(super) fn tell(
+        &mut self,
+        now: Now,
+        message: &Message<'_>,
+        charset: Charset,
+        report: &Report<'_>,
+        mut tell: impl FnMut(Event),
+    ) {
+        let identity = identity(message, charset, report);
+        if self.identity.as_ref() != Some(&identity) {
+            self.identity = Some(identity.clone());
+            tell(Event::Identified(identity));
+        }
+        if self.feed.arrived(now.mono, report.made_at) == Clock::SteppedBack {
+            tell(Event::Notice("the sender's clock was set back"));
+        }
+        self.learn_places(&report.observations);
+        for observation in &report.observations {
+            tell(Event::Numeric(self.numeric(now, report, observation)));
+        }
+        for wave in &report.waves {
+            match self.waveform(now, report, wave) {
+                Some(waveform) => tell(Event::Waveform(waveform)),
+                None => tell(Event::Notice("a waveform without a sample rate cannot be shown")),
+            }
+        }
+    }
+
+    fn numeric(&mut self, now: Now, report: &Report<'_>, observation: &Observation) -> Numeric {
+        let site = self.told_apart(observation);
+        // A setting changes when somebody changes it; a cuff measures when it is asked to.
+        let pace = match observation {
+            Observation { is_episodic: true, .. } => Pace::Episodic,
+            Observation { code, .. } => self.feed.pace(now.mono, report.made_at, *code, site),
+        };
+        Numeric {
+            code: observation.code,
+            site,
+            value: observation.value,
+            ucum: observation.ucum,
+            quality: demo(observation.quality, report),
+            kind: observation.kind,
+            pace,
+            device_at: self.wall(observation.at.or(report.made_at)),
+            lag: self.feed.lag(report.made_at, observation.at),
+        }
+    }
+
+    fn waveform(&mut self, now: Now, report: &Report<'_>, wave: &Wave<'_>) -> Option<Waveform> {
+        let samples = wave.samples(&self.dialect.sentinels)?;
+        let span = Duration::from_micros(u64::from(samples.period_us) * samples.samples.len() as u64);
+        let age = self.feed.lag(report.made_at, wave.begins_at);
+        let quality = if wave.is_ucum_assumed { Quality::UCUM_ASSUMED } else { Quality::GOOD };
+        Some(Waveform {
+            code: wave.code,
+            site: wave.site,
+            period_us: samples.period_us,
+            gain: samples.gain,
+            offset: 0.0,
+            ucum: wave.ucum,
+            quality: demo(quality, report),
+            begin: self.feed.begin(now.mono, age, span, wave.code, wave.site),
+            device_at: self.wall(wave.begins_at),
+            samples: samples.samples,
+        })
+    }
+
+    fn wall(&self, at: Option<Time>) -> Option<crate::model::Wall> {
+        at.and_then(|at| at.wall(self.offset_min))
+    }
+
+    /// Two channels of one code, told apart by nothing but OBX-4: from the first message that holds both, they are numbered by
+    /// their place and keep their numbers while the connection lasts.
+    fn learn_places(&mut self, observations: &[Observation]) {
+        let key = |one: &Observation| (one.code, one.site, one.path.metric());
+        let mut keys: Vec<_> =
+            observations.iter().filter(|one| one.kind == Kind::Measurement).map(key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let same = |a: &(Code, Site, [u32; 4]), b: &(Code, Site, [u32; 4])| (a.0, a.1) == (b.0, b.1);
+        for channels in keys.chunk_by(same).filter(|channels| channels.len() > 1) {
+            let (code, site, _) = channels[0];
+            let known = self.places.range((code, site, [0; 4])..=(code, site, [u32::MAX; 4])).count();
+            let mut next = u8::try_from(known).unwrap_or(u8::MAX);
+            for channel in channels {
+                if self.places.len() < PLACES_MAX && !self.places.contains_key(channel) {
+                    next = next.saturating_add(1);
+                    self.places.insert(*channel, next);
+                }
+            }
+        }
+    }
+
+    fn told_apart(&self, one: &Observation) -> Site {
+        let number = self.places.get(&(one.code, one.site, one.path.metric()));
+        number.map_or(one.site, |number| Site::Numbered(*number))
+    }
+}
+
+/// MSH-11 says training or debugging: not a patient, whatever the values say.
+fn demo(quality: Quality, report: &Report<'_>) -> Quality {
+    if report.is_demo { quality | Quality::DEMO } else { quality }
+}
+
+/// The device by its OBX-18 where there is one, else the sending application at its bed.
+fn identity(message: &Message<'_>, charset: Charset, report: &Report<'_>) -> Identity {
+    let text = |bytes: &[u8]| DeviceText::new(&escape::decode(bytes, &message.separators(), charset));
+    let header = message.header();
+    let sender = header.field(3);
+    let bed_label = report.location.map(|field| text(place(field))).unwrap_or_default();
+    let named = report.equipment.map(|field| field.first::<3>()).unwrap_or_default();
+    let serial = [named[2], named[0]].into_iter().find(|id| !id.is_empty());
+    let application = |n| sender.component(n);
+    let serial = match serial {
+        Some(serial) => text(serial),
+        None => {
+            let id =
+                [application(2), application(1)].into_iter().find(|id| !id.is_empty()).unwrap_or_default();
+            DeviceText::new(&format!("{}@{bed_label}", text(id)))
+        }
+    };
+    let model = [named[1], application(1), application(2)].into_iter().find(|id| !id.is_empty());
+    Identity {
+        manufacturer: text(header.field(4).component(1)),
+        model: text(model.unwrap_or_default()),
+        serial,
+        firmware: DeviceText::default(),
+        bed_label,
+        patient: report.patient.map(|id| Private::new(text(id))),
+    }
+}
+
+/// PV1-3 as far as room and bed.
+fn place(field: Field<'_>) -> &[u8] {
+    let length = field.components().take(3).map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
+    &field.bytes()[..length.min(field.bytes().len())]
+}

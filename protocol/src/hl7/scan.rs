@@ -1,0 +1,453 @@
+//! A zero-copy scanner: a message is its bytes, and every segment, field, repetition, component and subcomponent is a slice of them.
+//!
+//! The separators are those of the message itself (MSH-1 and MSH-2, HL7 v2.x chapter 2.5.4); nothing is assumed, nothing is allocated.
+//! Input is expected in UTF-8 or any other character set whose trail bytes are never ASCII: decode first ([`super::charset`]).
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+/// The characters that structure one message. None: the message defines none, and such a byte is data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Separators {
+    pub field: u8,
+    pub component: u8,
+    pub repetition: u8,
+    pub escape: Option<u8>,
+    pub subcomponent: Option<u8>,
+    /// Version 2.7 and later.
+    pub truncation: Option<u8>,
+}
+
+impl Separators {
+    /// `|^~\&`, what everybody uses.
+    pub const USUAL: Self = Self {
+        field: b'|',
+        component: b'^',
+        repetition: b'~',
+        escape: Some(b'\\'),
+        subcomponent: Some(b'&'),
+        truncation: None,
+    };
+
+    /// Reads MSH-1 and MSH-2 (or FHS, BHS) from the start of a header segment.
+    pub fn of_header(segment: &[u8]) -> Result<Self, BadHeader> {
+        let field = *segment.get(3).ok_or(BadHeader::NoSeparators)?;
+        if !is_separator(field) {
+            return Err(BadHeader::NoSeparators);
+        }
+        let rest = &segment[4..];
+        let marks = &rest[..memchr(field, rest).unwrap_or(rest.len())];
+        let usual = Self { field, ..Self::USUAL };
+        let separators = match *marks {
+            // Fewer than two is no definition at all.
+            [] | [_] => usual,
+            // Seen from monitors: the escape character is missing, `&` stands in its place.
+            [component, repetition, b'&'] => {
+                Self { component, repetition, escape: None, subcomponent: Some(b'&'), ..usual }
+            }
+            [component, repetition, ref more @ ..] if more.len() <= 3 => Self {
+                component,
+                repetition,
+                escape: more.first().copied(),
+                subcomponent: more.get(1).copied(),
+                truncation: more.get(2).copied(),
+                ..usual
+            },
+            _ => return Err(BadHeader::EncodingCharacters),
+        };
+        if separators.are_distinct() { Ok(separators) } else { Err(BadHeader::EncodingCharacters) }
+    }
+
+    fn are_distinct(&self) -> bool {
+        let all = [
+            Some(self.field),
+            Some(self.component),
+            Some(self.repetition),
+            self.escape,
+            self.subcomponent,
+            self.truncation,
+        ];
+        all.iter().enumerate().all(|(at, mark)| match mark {
+            Some(byte) => is_separator(*byte) && !all[..at].contains(mark),
+            None => true,
+        })
+    }
+}
+
+fn is_separator(byte: u8) -> bool {
+    byte.is_ascii_punctuation()
+}
+
+/// Why a message cannot be read at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadHeader {
+    #[error("the message does not begin with MSH")]
+    NoHeader,
+    #[error("MSH ends before its separators")]
+    NoSeparators,
+    #[error("MSH-2 defines one character twice, or too many")]
+    EncodingCharacters,
+}
+
+/// One message, from MSH to the byte before the next MSH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    separators: Separators,
+}
+
+impl<'a> Message<'a> {
+    /// `bytes` must begin with `MSH`, as the slices of [`messages`] do.
+    pub fn scan(bytes: &'a [u8]) -> Result<Self, BadHeader> {
+        if !bytes.starts_with(b"MSH") {
+            return Err(BadHeader::NoHeader);
+        }
+        let first = &bytes[..memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len())];
+        Ok(Self { bytes, separators: Separators::of_header(first)? })
+    }
+
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub const fn separators(&self) -> Separators {
+        self.separators
+    }
+
+    /// All segments in order, the header first. Empty ones are skipped.
+    pub fn segments(&self) -> Segments<'a> {
+        Segments {
+            rest: self.bytes,
+            separators: self.separators,
+            only_line_feeds: memchr(b'\r', self.bytes).is_none(),
+        }
+    }
+
+    /// The MSH segment.
+    pub fn header(&self) -> Segment<'a> {
+        self.segments().next().unwrap_or(Segment { bytes: &self.bytes[..3], separators: self.separators })
+    }
+}
+
+/// Segments end with 0D; 0D 0A and mixtures are taken. Where the message has any 0D, a bare 0A is data,
+/// unless what follows looks like the start of a segment.
+#[derive(Clone, Debug)]
+pub struct Segments<'a> {
+    rest: &'a [u8],
+    separators: Separators,
+    only_line_feeds: bool,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        while !self.rest.is_empty() {
+            let end = segment_end(self.rest, self.separators.field, self.only_line_feeds);
+            let bytes = &self.rest[..end];
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            let bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
+            if !bytes.is_empty() {
+                return Some(Segment { bytes, separators: self.separators });
+            }
+        }
+        None
+    }
+}
+
+fn segment_end(bytes: &[u8], field: u8, only_line_feeds: bool) -> usize {
+    let mut from = 0;
+    while let Some(at) = memchr2(b'\r', b'\n', &bytes[from..]).map(|at| from + at) {
+        if bytes[at] == b'\r' || only_line_feeds || starts_segment(&bytes[at + 1..], field) {
+            return at;
+        }
+        from = at + 1;
+    }
+    bytes.len()
+}
+
+fn starts_segment(bytes: &[u8], field: u8) -> bool {
+    matches!(bytes, [a, b, c, d, ..] if a.is_ascii_uppercase()
+        && [b, c].iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        && *d == field)
+}
+
+/// One segment, without its terminator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    bytes: &'a [u8],
+    separators: Separators,
+}
+
+impl<'a> Segment<'a> {
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// What stands before the first field separator: three upper-case characters, if the sender keeps the rules.
+    pub fn id(&self) -> &'a [u8] {
+        if self.is_header() {
+            return &self.bytes[..3];
+        }
+        &self.bytes[..memchr(self.separators.field, self.bytes).unwrap_or(self.bytes.len())]
+    }
+
+    /// Lower-case ids are seen in the wild.
+    pub fn is(&self, id: &[u8; 3]) -> bool {
+        self.id().eq_ignore_ascii_case(id)
+    }
+
+    fn is_header(&self) -> bool {
+        self.bytes.len() > 3
+            && matches!(&self.bytes[..3], b"MSH" | b"FHS" | b"BHS")
+            && self.bytes[3] == self.separators.field
+    }
+
+    /// Field `n`, counted from 1 as the standard does; empty if absent. MSH-1 is the separator itself.
+    pub fn field(&self, n: usize) -> Field<'a> {
+        if n == 1 && self.is_header() {
+            return self.whole(&self.bytes[3..4]);
+        }
+        self.numbered().find(|(number, _)| *number == n).map_or(self.whole(&[]), |(_, field)| field)
+    }
+
+    /// The first fields at once, in one pass: element `n` is field `n`, element 0 the id.
+    pub fn fields<const N: usize>(&self) -> [&'a [u8]; N] {
+        let mut all: [&'a [u8]; N] = [&[]; N];
+        let mut from = 0;
+        let mut number = 0;
+        for at in memchr_iter(self.separators.field, self.bytes) {
+            if number >= N {
+                return all;
+            }
+            all[number] = &self.bytes[from..at];
+            from = at + 1;
+            number += 1;
+            if number == 1 && self.is_header() {
+                if let Some(slot) = all.get_mut(1) {
+                    *slot = &self.bytes[3..4];
+                }
+                number = 2;
+            }
+        }
+        if let Some(slot) = all.get_mut(number) {
+            *slot = &self.bytes[from..];
+        }
+        all
+    }
+
+    /// Every field that is there, with its number; for a header, MSH-2 comes first.
+    pub fn numbered(&self) -> impl Iterator<Item = (usize, Field<'a>)> + use<'a> {
+        let (separators, first) = (self.separators, if self.is_header() { 2 } else { 1 });
+        let rest = memchr(separators.field, self.bytes).map(|at| &self.bytes[at + 1..]);
+        Pieces { rest, separator: Some(separators.field) }
+            .enumerate()
+            .map(move |(at, bytes)| (at + first, Field { bytes, separators }))
+    }
+
+    /// Gives a slice of this segment the message's separators.
+    pub const fn whole(&self, bytes: &'a [u8]) -> Field<'a> {
+        Field { bytes, separators: self.separators }
+    }
+}
+
+/// One field: repetitions of components. MSH-2 is the one field that must not be taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    bytes: &'a [u8],
+    separators: Separators,
+}
+
+impl<'a> Field<'a> {
+    /// As it stands in the message, escapes and all.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// `""`: the sender says that the value is to be removed. Empty says nothing at all.
+    pub fn is_null(&self) -> bool {
+        self.bytes == b"\"\""
+    }
+
+    pub fn repetitions(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let separators = self.separators;
+        Pieces { rest: Some(self.bytes), separator: Some(separators.repetition) }
+            .map(move |bytes| Field { bytes, separators })
+    }
+
+    /// The components of this field; of the first repetition, unless this *is* a repetition.
+    pub fn components(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let end = memchr(self.separators.repetition, self.bytes).unwrap_or(self.bytes.len());
+        Pieces { rest: Some(&self.bytes[..end]), separator: Some(self.separators.component) }
+    }
+
+    /// Component `n`, counted from 1; empty if absent.
+    pub fn component(&self, n: usize) -> &'a [u8] {
+        self.components().nth(n.wrapping_sub(1)).unwrap_or_default()
+    }
+
+    /// The first components at once: element `n` is component `n + 1`.
+    pub fn first<const N: usize>(&self) -> [&'a [u8]; N] {
+        let mut all: [&'a [u8]; N] = [&[]; N];
+        for (slot, bytes) in all.iter_mut().zip(self.components()) {
+            *slot = bytes;
+        }
+        all
+    }
+
+    /// The subcomponents of one component of this message.
+    pub fn subcomponents(&self, component: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        Pieces { rest: Some(component), separator: self.separators.subcomponent }
+    }
+
+    /// Subcomponent `m` of component `n`, both counted from 1; empty if absent.
+    pub fn subcomponent(&self, n: usize, m: usize) -> &'a [u8] {
+        self.subcomponents(self.component(n)).nth(m.wrapping_sub(1)).unwrap_or_default()
+    }
+}
+
+/// Splits at one byte. An empty slice is one empty piece, as in HL7.
+struct Pieces<'a> {
+    rest: Option<&'a [u8]>,
+    separator: Option<u8>,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        // Components are a few bytes long: a plain loop beats a call.
+        match self.separator.and_then(|mark| rest.iter().position(|byte| *byte == mark)) {
+            Some(at) => {
+                self.rest = Some(&rest[at + 1..]);
+                Some(&rest[..at])
+            }
+            None => self.rest.take(),
+        }
+    }
+}
+
+/// The messages of one frame: a batch (FHS, BHS, ... BTS, FTS) is cut at each MSH, whatever its separators. What stands before
+/// the first MSH (byte order mark, blanks, batch headers) belongs to no message.
+pub fn messages(frame: &[u8]) -> Messages<'_> {
+    let mut messages = Messages { frame, at: 0 };
+    if !starts_message(frame) {
+        let blanks =
+            frame.iter().take_while(|byte| byte.is_ascii_whitespace() || matches!(byte, 0xEF | 0xBB | 0xBF));
+        let begin = blanks.count();
+        messages.at = if starts_message(&frame[begin..]) { begin } else { next_message(frame, begin) };
+    }
+    messages
+}
+
+#[derive(Clone, Debug)]
+pub struct Messages<'a> {
+    frame: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let begin = self.at;
+        if begin >= self.frame.len() {
+            return None;
+        }
+        self.at = next_message(self.frame, begin);
+        Some(&self.frame[begin..self.at])
+    }
+}
+
+fn next_message(frame: &[u8], from: usize) -> usize {
+    memchr::memmem::find_iter(&frame[from..], b"MSH")
+        .map(|at| from + at)
+        .find(|at| *at > from && matches!(frame[*at - 1], b'\r' | b'\n') && starts_message(&frame[*at..]))
+        .unwrap_or(frame.len())
+}
+
+fn starts_message(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'M', b'S', b'H', rest @ ..] if rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadHeader, Message, Separators, messages};
+
+    fn message(text: &str) -> Message<'_> {
+        Message::scan(text.as_bytes()).unwrap()
+    }
+
+    fn ids(text: &str) -> Vec<String> {
+        message(text).segments().map(|segment| String::from_utf8_lossy(segment.id()).into_owned()).collect()
+    }
+
+    #[test]
+    fn fields_are_numbered_as_the_standard_numbers_them() {
+        let message = message("MSH|^~\\&|APP^EUI|FAC\rOBX|1|NM|a^b&c~d|");
+        let header = message.header();
+        assert_eq!(header.field(1).bytes(), b"|");
+        assert_eq!(header.field(2).bytes(), b"^~\\&");
+        assert_eq!(header.field(3).component(2), b"EUI");
+        assert_eq!(header.field(9).bytes(), b"");
+        let all: [&[u8]; 6] = header.fields();
+        assert_eq!(all, [&b"MSH"[..], b"|", b"^~\\&", b"APP^EUI", b"FAC", b""]);
+        let observation = message.segments().nth(1).unwrap();
+        assert_eq!(observation.field(3).subcomponent(2, 2), b"c");
+        assert_eq!(observation.field(3).repetitions().nth(1).unwrap().bytes(), b"d");
+        let all: [&[u8]; 5] = observation.fields();
+        assert_eq!(all, [&b"OBX"[..], b"1", b"NM", b"a^b&c~d", b""]);
+        assert_eq!(observation.fields::<2>(), [&b"OBX"[..], b"1"]);
+    }
+
+    #[test]
+    fn a_header_may_define_two_to_five_encoding_characters() {
+        let of = |header: &str| Separators::of_header(header.as_bytes());
+        let usual = Separators::USUAL;
+        assert_eq!(of("MSH|^~\\&|x"), Ok(usual));
+        assert_eq!(of("MSH|^~\\&#|x"), Ok(Separators { truncation: Some(b'#'), ..usual }));
+        assert_eq!(of("MSH|^~|x"), Ok(Separators { escape: None, subcomponent: None, ..usual }));
+        assert_eq!(of("MSH|^~&|x"), Ok(Separators { escape: None, ..usual }));
+        assert_eq!(of("MSH|^~\\|x"), Ok(Separators { subcomponent: None, ..usual }));
+        assert_eq!(of("MSH|^~\\`|x"), Ok(Separators { subcomponent: Some(b'`'), ..usual }));
+        assert_eq!(of("MSH||x"), Ok(usual));
+        assert_eq!(of("MSH|^|x"), Ok(usual));
+        assert_eq!(of("MSH"), Err(BadHeader::NoSeparators));
+        assert_eq!(of("MSHX"), Err(BadHeader::NoSeparators));
+        assert_eq!(of("MSH|^^\\&|x"), Err(BadHeader::EncodingCharacters));
+        assert_eq!(of("MSH|^|~\\&"), Ok(usual));
+        assert_eq!(of("MSH|^~\\&NICU|x"), Err(BadHeader::EncodingCharacters));
+    }
+
+    #[test]
+    fn separators_are_read_and_never_assumed() {
+        let message = message("MSH#!@%$#GW#NICU\rOBX#1#NM#147842!MDC_ECG_HEART_RATE!MDC##1|5^2");
+        let observation = message.segments().nth(1).unwrap();
+        assert_eq!(observation.field(3).component(2), b"MDC_ECG_HEART_RATE");
+        assert_eq!(observation.field(5).component(1), b"1|5^2");
+    }
+
+    #[test]
+    fn line_feeds_end_segments_only_where_they_must() {
+        assert_eq!(ids("MSH|^~\\&|a\nPID|1\n\nPV1|1\n"), ["MSH", "PID", "PV1"]);
+        assert_eq!(ids("MSH|^~\\&|a\r\nPID|1\r\n\r\nPV1|1\r\n"), ["MSH", "PID", "PV1"]);
+        assert_eq!(ids("MSH|^~\\&|a\rPID|1\nPV1|1\r"), ["MSH", "PID", "PV1"]);
+        let with_data = message("MSH|^~\\&|a\rOBX|1|TX|two\nlines\rNTE|1");
+        assert_eq!(with_data.segments().nth(1).unwrap().field(3).bytes(), b"two\nlines");
+    }
+
+    #[test]
+    fn a_batch_is_cut_at_each_header() {
+        let frame = b"\xEF\xBB\xBFBHS|^~\\&|x\rMSH|^~\\&|one\rPID|1 MSH|\rMSH#!@%$#two\r\nBTS|2\r";
+        let cut: Vec<_> = messages(frame).collect();
+        assert_eq!(cut, [&b"MSH|^~\\&|one\rPID|1 MSH|\r"[..], b"MSH#!@%$#two\r\nBTS|2\r"]);
+        assert_eq!(messages(b"\xEF\xBB\xBF \r\nMSH|^~\\&").count(), 1);
+        assert_eq!(messages(b"EVN|A01\rPID").count(), 0);
+        assert_eq!(messages(b"").count(), 0);
+        assert_eq!(messages(b"MSH").count(), 1);
+    }
+}
