@@ -53,9 +53,8 @@ impl Time {
             14 => Precision::Fraction,
             _ => return None,
         };
-        let part = |from: usize, length: usize, least: i64| {
-            digits.get(from..from + length).map_or(least, |part| number(part))
-        };
+        let part =
+            |from: usize, length: usize, least: i64| digits.get(from..from + length).map_or(least, number);
         let (year, month, day) = (part(0, 4, 0), part(4, 2, 1), part(6, 2, 1));
         let (hour, minute, second) = (part(8, 2, 0), part(10, 2, 0), part(12, 2, 0));
         let is_time = hour <= 23 || (hour == 24 && minute == 0 && second == 0);

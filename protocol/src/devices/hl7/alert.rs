@@ -25,7 +25,8 @@ pub(super) fn read(message: &Message<'_>, charset: Charset) -> Option<Alert> {
         match facet(&segment, fields[3], fields[4]) {
             Some(1) => {
                 has_event = true;
-                let text = |bytes: &[u8]| DeviceText::new(&escape::decode(bytes, &message.separators(), charset));
+                let text =
+                    |bytes: &[u8]| DeviceText::new(&escape::decode(bytes, &message.separators(), charset));
                 (alert.code, alert.text) = event(&segment, fields, text);
                 segment.whole(fields[8]).repetitions().for_each(|flag| stated.flag(flag.component(1)));
             }

@@ -23,15 +23,23 @@ pub(super) struct Teller {
     dialect: Dialect,
     /// Minutes east of UTC of times that state no offset anywhere. None: such times measure, but date nothing.
     offset_min: Option<i16>,
-    identity: Option<Identity>,
+    identified: Option<Identified>,
     feed: Feed,
     /// Channels of one code and site, in the order of their places, once a message has held more than one.
     places: BTreeMap<(Code, Site, [u32; 4]), u8>,
 }
 
+/// Who sent the last message, and for what device.
+#[derive(Debug, PartialEq, Eq)]
+struct Identified {
+    /// MSH-3.
+    sender: DeviceText,
+    identity: Identity,
+}
+
 impl Teller {
     pub(super) fn new(dialect: Dialect, offset_min: Option<i16>) -> Self {
-        Self { dialect, offset_min, identity: None, feed: Feed::default(), places: BTreeMap::new() }
+        Self { dialect, offset_min, identified: None, feed: Feed::default(), places: BTreeMap::new() }
     }
 
     /// The identity comes before the data, and again whenever it changes.
@@ -43,10 +51,10 @@ impl Teller {
         report: &Report<'_>,
         mut tell: impl FnMut(Event),
     ) {
-        let identity = identity(message, charset, report);
-        if self.identity.as_ref() != Some(&identity) {
-            self.identity = Some(identity.clone());
-            tell(Event::Identified(identity));
+        let identified = identity(message, charset, report, self.identified.as_ref());
+        if self.identified.as_ref() != Some(&identified) {
+            tell(Event::Identified(identified.identity.clone()));
+            self.identified = Some(identified);
         }
         if self.feed.arrived(now.mono, report.made_at) == Clock::SteppedBack {
             tell(Event::Notice("the sender's clock was set back"));
@@ -139,36 +147,52 @@ fn demo(quality: Quality, report: &Report<'_>) -> Quality {
     if report.is_demo { quality | Quality::DEMO } else { quality }
 }
 
-/// The device by its OBX-18 where there is one, else the sending application at its bed.
-fn identity(message: &Message<'_>, charset: Charset, report: &Report<'_>) -> Identity {
+/// The device by its OBX-18 where there is one, else the sending application at its bed. What a message leaves out is as it was
+/// (HL7 v2.x chapter 2.5.3: an empty field says nothing), as long as it comes from the same application for the same bed.
+fn identity(
+    message: &Message<'_>,
+    charset: Charset,
+    report: &Report<'_>,
+    known: Option<&Identified>,
+) -> Identified {
     let text = |bytes: &[u8]| DeviceText::new(&escape::decode(bytes, &message.separators(), charset));
     let header = message.header();
-    let sender = header.field(3);
-    let bed_label = report.location.map(|field| text(place(field))).unwrap_or_default();
-    let named = report.equipment.map(|field| field.first::<3>()).unwrap_or_default();
-    let serial = [named[2], named[0]].into_iter().find(|id| !id.is_empty());
-    let application = |n| sender.component(n);
-    let serial = match serial {
-        Some(serial) => text(serial),
-        None => {
-            let id =
-                [application(2), application(1)].into_iter().find(|id| !id.is_empty()).unwrap_or_default();
-            DeviceText::new(&format!("{}@{bed_label}", text(id)))
+    let [application, application_id] = header.field(3).first::<2>();
+    let sender = text(header.field(3).bytes());
+    let bed_label = report.location.map(|field| DeviceText::new(&place(field, text)));
+    let known = known
+        .filter(|known| known.sender == sender)
+        .filter(|known| bed_label.as_ref().is_none_or(|label| *label == known.identity.bed_label));
+    let bed_label = bed_label.or(known.map(|known| known.identity.bed_label.clone())).unwrap_or_default();
+    let first = |ids: [&[u8]; 2]| text(ids.into_iter().find(|id| !id.is_empty()).unwrap_or_default());
+    let (model, serial) = match (report.equipment, known) {
+        (Some(field), _) => {
+            let [id, model, universal_id] = field.first::<3>();
+            (first([model, application]), first([universal_id, id]))
+        }
+        (None, Some(known)) => (known.identity.model.clone(), known.identity.serial.clone()),
+        (None, None) if bed_label.is_empty() => {
+            (first([application, application_id]), first([application_id, application]))
+        }
+        (None, None) => {
+            let id = first([application_id, application]);
+            (first([application, application_id]), DeviceText::new(&format!("{id}@{bed_label}")))
         }
     };
-    let model = [named[1], application(1), application(2)].into_iter().find(|id| !id.is_empty());
-    Identity {
-        manufacturer: text(header.field(4).component(1)),
-        model: text(model.unwrap_or_default()),
-        serial,
-        firmware: DeviceText::default(),
-        bed_label,
-        patient: report.patient.map(|id| Private::new(text(id))),
-    }
+    let patient = match report.patient {
+        None => known.and_then(|known| known.identity.patient.clone()),
+        Some(b"" | b"\"\"") => None,
+        Some(id) => Some(Private::new(text(id))),
+    };
+    let manufacturer = text(header.field(4).component(1));
+    let identity =
+        Identity { manufacturer, model, serial, firmware: DeviceText::default(), bed_label, patient };
+    Identified { sender, identity }
 }
 
-/// PV1-3 as far as room and bed.
-fn place(field: Field<'_>) -> &[u8] {
-    let length = field.components().take(3).map(|part| part.len() + 1).sum::<usize>().saturating_sub(1);
-    &field.bytes()[..length.min(field.bytes().len())]
+/// PV1-3 as far as room and bed, without what vendors hang on the parts.
+fn place(field: Field<'_>, text: impl Fn(&[u8]) -> DeviceText) -> String {
+    let parts = field.first::<3>().map(|part| text(field.subcomponents(part).next().unwrap_or_default()));
+    let [unit, room, bed] = parts.each_ref().map(DeviceText::as_str);
+    format!("{unit}^{room}^{bed}").trim_end_matches('^').to_owned()
 }

@@ -61,7 +61,7 @@ pub struct Report<'a> {
     pub is_demo: bool,
     /// PV1-3.
     pub location: Option<Field<'a>>,
-    /// PID-3, the medical record number if there are several.
+    /// PID-3, the medical record number if there are several. `""`: there is none now. None: the message does not say.
     pub patient: Option<&'a [u8]>,
     /// OBX-18 of the device row, else the first one there is.
     pub equipment: Option<Field<'a>>,
@@ -103,6 +103,13 @@ pub(super) fn read<'a>(message: &Message<'a>, dialect: &Dialect) -> Report<'a> {
 }
 
 impl<'a> Report<'a> {
+    pub(super) fn forget_observations(&mut self) {
+        self.observations.clear();
+        self.waves.clear();
+        self.refused.clear();
+        self.not_modelled = 0;
+    }
+
     fn take_header(&mut self, segment: &Segment<'a>) {
         let fields: [&[u8]; 12] = segment.fields();
         self.made_at = time(segment.whole(fields[7]));

@@ -72,8 +72,11 @@ impl Feed {
             let by_sender =
                 made_at.zip(channel.made_at).map_or(0, |(made, last)| made.micros_since(&last).max(0));
             let interval = now.since(channel.heard_at).max(Duration::from_micros(by_sender.unsigned_abs()));
-            channel.intervals.rotate_right(1);
-            channel.intervals[0] = Some(interval);
+            // Twice in one message says nothing about the next.
+            if !interval.is_zero() {
+                channel.intervals.rotate_right(1);
+                channel.intervals[0] = Some(interval);
+            }
             (channel.heard_at, channel.made_at) = (now, made_at);
             let is_live = channel.intervals.iter().flatten().any(|interval| *interval <= CONTINUOUS_WITHIN);
             return if is_live { Pace::Continuous } else { Pace::Trend };

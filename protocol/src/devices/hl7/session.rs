@@ -214,17 +214,26 @@ impl Hl7Session {
             (b"", _) => return self.reject(now, &message, charset, Fault::NO_MESSAGE_TYPE),
             _ => return self.reject(now, &message, charset, Fault::MESSAGE_TYPE),
         }
-        let report = message::read(&message, &self.link.dialect);
-        if let (Some(bed), Some(location)) = (&self.link.location, report.location)
-            && !bed.is(location)
+        let mut report = message::read(&message, &self.link.dialect);
+        if let Some(bed) = &self.link.location
+            && !report.location.is_some_and(|location| bed.is(location))
         {
-            self.notice("messages of other beds arrive on this link; they are rejected");
+            // A message that names no bed is nobody's: it is never guessed whose.
+            self.notice(match report.location {
+                Some(_) => "messages of other beds arrive on this link; they are rejected",
+                None => "messages without a location arrive on this link; they are rejected",
+            });
             self.answer(now, &message, charset, Verdict::Rejected(Fault::UNKNOWN_KEY));
             return Outcome::Ignored(Ignored::NotOurs);
         }
         if self.is_repetition(&message, &report) {
             self.answer(now, &message, charset, Verdict::Accepted);
             return Outcome::Ignored(Ignored::Duplicate);
+        }
+        let alert = if event == b"R40" { alert::read(&message, charset) } else { None };
+        if event == b"R40" {
+            // Its rows are facets of one alert, a value among them: not observations.
+            report.forget_observations();
         }
         let mut said = Vec::new();
         let out = &mut self.out;
@@ -233,9 +242,7 @@ impl Hl7Session {
             event => out.push_back(Output::Event(event)),
         });
         said.into_iter().for_each(|words| self.notice(words));
-        if event == b"R40"
-            && let Some(alert) = alert::read(&message, charset)
-        {
+        if let Some(alert) = alert {
             self.event(Event::Alert(alert));
         }
         report.refused.iter().for_each(|(reason, bytes)| self.report(*reason, *bytes));
