@@ -1,4 +1,47 @@
 //! The agents' side of the hub: who may speak, what arrives exactly once, and what is answered when.
+//!
+//! ```text
+//! own listener:     TLS -> Endpoint (MQTT state) --\
+//!                                                    Inbound --> feed (before the commit), store --> ack (after it)
+//! external broker:  rumqttc, one for all agents ---/
+//! ```
 
+pub mod conversation;
+pub mod endpoint;
+pub mod enrolment;
 pub mod inbound;
+pub mod quota;
+pub mod roll;
+pub mod run;
 pub mod watermark;
+
+use crate::feed::Item;
+use crate::store::Store;
+use cotside_systemd::clock::Clock;
+use roll::Roll;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Items on their way to the unit: a second of a hundred beds. An agent whose item finds it full waits.
+pub const FEED: usize = 1024;
+
+/// What every connection shares.
+pub struct House {
+    pub clock: Clock,
+    pub store: Store,
+    pub rules: inbound::Rules,
+    pub feed: mpsc::Sender<Item>,
+    roll: Arc<Mutex<Roll>>,
+}
+
+impl House {
+    pub fn new(clock: Clock, store: Store, rules: inbound::Rules, feed: mpsc::Sender<Item>) -> Self {
+        Self { clock, store, rules, feed, roll: Arc::default() }
+    }
+
+    /// Held for a look, never across an await.
+    pub fn roll(&self) -> MutexGuard<'_, Roll> {
+        // Its methods leave it whole at every step, so a panic elsewhere spoils nothing.
+        self.roll.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

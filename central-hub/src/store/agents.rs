@@ -27,7 +27,6 @@ pub enum Refused {
     UnknownToken,
     Used,
     Expired,
-    Revoked,
 }
 
 pub fn all(connection: &Connection) -> rusqlite::Result<Vec<Agent>> {

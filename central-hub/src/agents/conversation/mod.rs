@@ -1,0 +1,3 @@
+//! One agent's conversation, carried between transport, store and unit.
+
+pub mod run;

@@ -1,0 +1,170 @@
+//! Carries one agent's [`Inbound`] between its transport, the store and the unit. It decides nothing.
+
+use crate::agents::House;
+use crate::agents::inbound::{Inbound, Input, Output, Receipt, Refusal, Ticket};
+use crate::agents::watermark::Watermark;
+use crate::feed::Item;
+use crate::store::blocks::{self, Known};
+use crate::store::events;
+use anyhow::Result;
+use cotside_protocol::model::Mono;
+use cotside_protocol::wire::topic::{AgentId, Downstream};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use std::sync::Arc;
+
+pub struct Conversation {
+    agent: AgentId,
+    bed: Option<String>,
+    inbound: Inbound,
+    /// What the store still has to answer, in the order asked.
+    answers: FuturesOrdered<BoxFuture<'static, Answer>>,
+    house: Arc<House>,
+    wake_at: Mono,
+}
+
+/// What the transport has to do.
+#[derive(Debug)]
+pub enum Act {
+    Send(Downstream, Vec<u8>),
+    Acknowledge(Receipt),
+    Refuse(Receipt, Refusal),
+    Close(&'static str),
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Opened(Result<Vec<Known>>),
+    Committed(Ticket, Result<Watermark>),
+}
+
+impl Conversation {
+    pub fn new(agent: AgentId, bed: Option<String>, house: Arc<House>) -> Self {
+        let now = house.clock.now();
+        let inbound = Inbound::new(agent.clone(), house.rules.clone(), now);
+        Self { agent, bed, inbound, answers: FuturesOrdered::new(), house, wake_at: now.mono }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.inbound.is_open()
+    }
+
+    /// When to come back with [`Input::Timeout`].
+    pub fn wake_at(&self) -> Mono {
+        self.wake_at
+    }
+
+    pub fn heard(&mut self, at: Mono) {
+        self.inbound.heard(at);
+    }
+
+    /// True while the store owes an answer.
+    pub fn is_waiting(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    /// The store's next answer. Call only while [`Self::is_waiting`]. Nothing is lost if this is dropped before it resolves.
+    pub async fn answer(&mut self) -> Option<Answer> {
+        self.answers.next().await
+    }
+
+    pub async fn answered(&mut self, answer: Answer, acts: &mut Vec<Act>) {
+        let input = match answer {
+            Answer::Opened(Ok(known)) => Input::Opened { known, bed: self.bed.clone() },
+            Answer::Committed(ticket, Ok(mark)) => Input::Committed(ticket, mark),
+            Answer::Opened(Err(error)) | Answer::Committed(_, Err(error)) => {
+                tracing::error!(agent = %self.agent, error = format!("{error:#}"), "nothing can be stored");
+                Input::CommitFailed
+            }
+        };
+        self.handle(input, acts).await;
+    }
+
+    pub async fn bed_is(&mut self, bed: Option<String>, acts: &mut Vec<Act>) {
+        if self.bed != bed {
+            self.bed.clone_from(&bed);
+            self.handle(Input::Bed(bed), acts).await;
+        }
+    }
+
+    /// One input, then everything that follows from it.
+    pub async fn handle(&mut self, input: Input, acts: &mut Vec<Act>) {
+        self.inbound.handle(self.house.clock.now(), input);
+        loop {
+            match self.inbound.poll() {
+                Output::Wait(at) => {
+                    self.wake_at = at;
+                    return;
+                }
+                Output::Show(what) => self.show(what).await,
+                Output::Open { epoch, predecessor } => {
+                    let (agent, now) = (self.agent.clone(), self.house.clock.now().wall);
+                    let pending = self
+                        .house
+                        .store
+                        .submit(move |connection| {
+                            blocks::sources(connection, &agent, epoch, predecessor, now)
+                        })
+                        .await;
+                    self.answers.push_back(Box::pin(async move {
+                        Answer::Opened(match pending {
+                            Ok(pending) => pending.committed().await,
+                            Err(error) => Err(error),
+                        })
+                    }));
+                }
+                Output::Commit(ticket, addition) => {
+                    let pending = self
+                        .house
+                        .store
+                        .submit(move |connection| blocks::append(connection, &addition))
+                        .await;
+                    self.answers.push_back(Box::pin(async move {
+                        Answer::Committed(
+                            ticket,
+                            match pending {
+                                Ok(pending) => pending.committed().await,
+                                Err(error) => Err(error),
+                            },
+                        )
+                    }));
+                }
+                Output::Tell(what, detail) => self.tell(what, detail).await,
+                Output::Send(what, payload) => acts.push(Act::Send(what, payload)),
+                Output::Receive(receipt) => acts.push(Act::Acknowledge(receipt)),
+                Output::Refuse(receipt, refusal) => acts.push(Act::Refuse(receipt, refusal)),
+                Output::Close(why) => acts.push(Act::Close(why)),
+            }
+        }
+    }
+
+    /// The transport ended: the unit is told, once.
+    pub async fn end(&mut self, why: &'static str) {
+        if self.inbound.is_open() {
+            self.show(crate::feed::News::Disconnected { why }).await;
+        }
+    }
+
+    /// Writes an event and logs it.
+    pub async fn tell(&mut self, what: &'static str, detail: String) {
+        self.house.tell(Some(&self.agent), what, detail).await;
+    }
+
+    async fn show(&mut self, what: crate::feed::News) {
+        let item = Item { agent: self.agent.clone(), bed: self.bed.clone(), what };
+        // The unit is gone only when the hub stops; what matters is then in the store.
+        let _ = self.house.feed.send(item).await;
+    }
+}
+
+impl House {
+    /// Writes an event and logs it.
+    pub async fn tell(&self, agent: Option<&AgentId>, what: &'static str, detail: String) {
+        let name = agent.map(ToString::to_string);
+        tracing::warn!(agent = name, what, detail, "noticed");
+        let event = events::Event { at: self.clock.now().wall, agent: name, what, detail };
+        // Not waited for: it is queued in order, and a store in trouble says so itself.
+        let _ = self.store.submit(move |connection| events::append(connection, &event)).await;
+    }
+}
