@@ -3,7 +3,9 @@
 pub mod agents;
 pub mod api;
 pub mod authority;
+pub mod commands;
 pub mod feed;
+pub mod hub;
 pub mod live;
 pub mod people;
 pub mod store;

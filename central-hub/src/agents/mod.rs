@@ -6,6 +6,7 @@
 //! external broker:  rumqttc, one for all agents ---/
 //! ```
 
+pub mod broker;
 pub mod conversation;
 pub mod endpoint;
 pub mod enrolment;

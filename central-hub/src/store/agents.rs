@@ -68,37 +68,45 @@ pub fn invite(
     Ok(())
 }
 
-/// Uses a token up: from now on the agent is known and serves the token's bed. Everything or nothing.
-pub fn redeem(
+/// What a token invites to, if it is good now.
+pub fn invited(
     connection: &Connection,
     hash: &[u8; 32],
     now: Wall,
 ) -> rusqlite::Result<Result<Invitation, Refused>> {
     let found = connection
         .query_row("SELECT agent, bed, expires_us, used_us FROM tokens WHERE hash = ?1", [hash], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, String>(1)?,
-                row.get(2)?,
-                row.get::<_, Option<i64>>(3)?,
-            ))
+            let name: String = row.get(0)?;
+            Ok((name, row.get(1)?, row.get::<_, i64>(2)?, row.get::<_, Option<i64>>(3)?))
         })
         .optional()?;
-    let Some((agent, bed, expires, used)) = found else { return Ok(Err(Refused::UnknownToken)) };
-    let Some(agent) = AgentId::new(&agent) else { return Ok(Err(Refused::UnknownToken)) };
-    if used.is_some() {
-        return Ok(Err(Refused::Used));
-    }
-    if now.0 >= expires {
-        return Ok(Err(Refused::Expired));
-    }
+    let invitation =
+        found.and_then(|(name, bed, expires, used)| Some((AgentId::new(&name)?, bed, expires, used)));
+    Ok(match invitation {
+        None => Err(Refused::UnknownToken),
+        Some((_, _, _, Some(_))) => Err(Refused::Used),
+        Some((_, _, expires, None)) if now.0 >= expires => Err(Refused::Expired),
+        Some((agent, bed, _, None)) => Ok(Invitation { agent, bed }),
+    })
+}
+
+/// Uses a token up: from now on the agent is known and serves the token's bed. Everything or nothing.
+pub fn redeem(
+    connection: &Connection,
+    hash: &[u8; 32],
+    now: Wall,
+) -> rusqlite::Result<Result<Invitation, Refused>> {
+    let invitation = match invited(connection, hash, now)? {
+        Ok(invitation) => invitation,
+        Err(refused) => return Ok(Err(refused)),
+    };
     connection.execute("UPDATE tokens SET used_us = ?2 WHERE hash = ?1", params![hash, now.0])?;
     connection.execute(
         "UPDATE agents SET enrolled_us = ?2, revoked_us = NULL WHERE id = ?1",
-        params![agent.as_str(), now.0],
+        params![invitation.agent.as_str(), now.0],
     )?;
-    assign(connection, &agent, &bed, now)?;
-    Ok(Ok(Invitation { agent, bed }))
+    assign(connection, &invitation.agent, &invitation.bed, now)?;
+    Ok(Ok(invitation))
 }
 
 /// Remembers the certificate that was given out.

@@ -2,7 +2,7 @@
 
 use super::{Identity, REQUEST_BYTES_MAX, Request, hash};
 use crate::agents::House;
-use crate::authority::Authority;
+use crate::authority::{Authority, Certified};
 use crate::store::agents::{self, Refused};
 use anyhow::{Context, Result};
 use axum::Json;
@@ -36,7 +36,12 @@ pub struct Desk {
     pub mqtt: String,
 }
 
-pub async fn run(listener: TcpListener, tls: Arc<ServerConfig>, desk: Arc<Desk>, mut stop: Stop) -> Result<()> {
+pub async fn run(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    desk: Arc<Desk>,
+    mut stop: Stop,
+) -> Result<()> {
     let acceptor = TlsAcceptor::from(tls);
     let routes = axum::Router::new()
         .route("/api/v1/enroll", post(enroll))
@@ -100,43 +105,48 @@ struct Refusal {
     message: &'static str,
 }
 
+const fn refuse(status: StatusCode, code: &'static str, message: &'static str) -> Refusal {
+    Refusal { status, code, message }
+}
+
+fn refusal(refused: Refused) -> Refusal {
+    let (code, message) = match refused {
+        Refused::Used => ("token-used", "this token was used already: ask for a new one"),
+        Refused::Expired => ("token-expired", "this token has expired: ask for a new one"),
+        Refused::UnknownToken => {
+            ("token-unknown", "the hub did not give out this token, or a newer one replaced it")
+        }
+    };
+    refuse(StatusCode::FORBIDDEN, code, message)
+}
+
 async fn answer(desk: &Desk, request: Request) -> Result<Identity, Refusal> {
-    let refuse = |status, code, message| Refusal { status, code, message };
     let internal = |error: anyhow::Error| {
         tracing::error!(error = format!("{error:#}"), "enrolment failed");
         refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the hub could not do it; its log says why")
     };
     let now = desk.house.clock.now().wall;
-    let authority = desk.authority.clone();
-    let ca_pem = authority.authority_pem().map_err(internal)?;
-    // Token, name and certificate in one transaction: a request that cannot be signed does not use the token up.
-    let outcome = desk.house.store.write(move |connection| {
-        let secret = hash(&request.secret);
-        let invitation = match agents::redeem(connection, &secret, now)? {
-            Ok(invitation) => invitation,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let certified = authority
-            .sign_agent(&request.csr_pem, &invitation.agent, now)
-            .map_err(|error| rusqlite::Error::UserFunctionError(error.into()))?;
-        agents::certified(connection, &invitation.agent, &certified.fingerprint, now)?;
-        Ok(Ok((invitation, certified.certificate_pem)))
+    let ca_pem = desk.authority.authority_pem().map_err(internal)?;
+    let secret = hash(&request.secret);
+    let store = &desk.house.store;
+    let invitation =
+        store.read(move |connection| agents::invited(connection, &secret, now)).await.map_err(internal)?;
+    let invitation = invitation.map_err(refusal)?;
+    // A request that cannot be signed does not use the token up.
+    let certified = desk.authority.sign_agent(&request.csr_pem, &invitation.agent, now).map_err(|error| {
+        tracing::warn!(error = format!("{error:#}"), "certificate request refused");
+        refuse(StatusCode::BAD_REQUEST, "bad-request", "the certificate request is not sound")
+    })?;
+    let Certified { certificate_pem, fingerprint } = certified;
+    let redeemed = store.write(move |connection| {
+        let redeemed = agents::redeem(connection, &secret, now)?;
+        if let Ok(invitation) = &redeemed {
+            agents::certified(connection, &invitation.agent, &fingerprint, now)?;
+        }
+        Ok(redeemed)
     });
-    let (invitation, certificate_pem) = match outcome.await {
-        Ok(Ok(done)) => done,
-        Ok(Err(refused)) => {
-            let (code, message) = match refused {
-                Refused::Used => ("token-used", "this token was used already: ask for a new one"),
-                Refused::Expired => ("token-expired", "this token has expired: ask for a new one"),
-                Refused::UnknownToken => ("token-unknown", "the hub did not give out this token, or a newer one replaced it"),
-            };
-            return Err(refuse(StatusCode::FORBIDDEN, code, message));
-        }
-        Err(error) if matches!(error.downcast_ref(), Some(rusqlite::Error::UserFunctionError(_))) => {
-            return Err(refuse(StatusCode::BAD_REQUEST, "bad-request", "the certificate request is not sound"));
-        }
-        Err(error) => return Err(internal(error)),
-    };
+    // Of two that come at once one is first, and only that one gets its certificate.
+    let invitation = redeemed.await.map_err(internal)?.map_err(refusal)?;
     // The agent may connect at once, without waiting for the next look at the register.
     let agents = desk.house.store.read(agents::all).await.map_err(internal)?;
     desk.house.roll().renew(agents);

@@ -1,0 +1,99 @@
+//! `central-hub agents`: who is registered, and how one loses its place.
+
+use super::{Failure, File, Outcome, as_exit, open_store, say};
+use crate::store::agents::{self, Agent};
+use cotside_protocol::model::Wall;
+use cotside_protocol::wire::topic::AgentId;
+use cotside_systemd::clock::Clock;
+use cotside_systemd::exit::Exit;
+use std::fmt::Write as _;
+
+/// A running hub notes who is connected every ten seconds.
+const CONNECTED_WITHIN_S: i64 = 25;
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: File,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// End an agent's connection and refuse it from now on; a new token brings it back
+    Revoke {
+        agent: String,
+        #[command(flatten)]
+        file: File,
+    },
+    /// Let an agent serve another bed from now on
+    Assign {
+        agent: String,
+        #[arg(long)]
+        bed: String,
+        #[command(flatten)]
+        file: File,
+    },
+}
+
+pub(super) fn run(arguments: &Arguments) -> Outcome {
+    let now = Clock::start().now().wall;
+    match &arguments.action {
+        None => {
+            let store = open_store(&arguments.file.read()?)?;
+            let agents = agents::all(&store).map_err(as_exit(Exit::Io))?;
+            say(&table(&agents, now))
+        }
+        Some(Action::Revoke { agent, file }) => {
+            let store = open_store(&file.read()?)?;
+            let id = known(&store, agent)?;
+            let revoked = agents::revoke(&store, &id, now).map_err(as_exit(Exit::Io))?;
+            say(&if revoked {
+                format!("{id} is revoked. A connection it has is cut within a second.\n")
+            } else {
+                format!("{id} was revoked before.\n")
+            })
+        }
+        Some(Action::Assign { agent, bed, file }) => {
+            let hub = file.read()?;
+            if !hub.unit.beds.contains(bed) {
+                return Err(Failure::new(Exit::Usage, format!("there is no bed {bed:?} in this unit")));
+            }
+            let store = open_store(&hub)?;
+            let id = known(&store, agent)?;
+            agents::assign(&store, &id, bed, now).map_err(as_exit(Exit::Io))?;
+            say(&format!("{id} serves bed {bed} from now on.\n"))
+        }
+    }
+}
+
+fn known(store: &rusqlite::Connection, name: &str) -> Outcome<AgentId> {
+    let agents = agents::all(store).map_err(as_exit(Exit::Io))?;
+    let found = agents.into_iter().find(|agent| agent.id.as_str() == name);
+    found
+        .map(|agent| agent.id)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("there is no agent {name:?}")))
+}
+
+fn table(agents: &[Agent], now: Wall) -> String {
+    if agents.is_empty() {
+        return "No agent yet: `central-hub enroll --bed 01` invites one.\n".to_owned();
+    }
+    let mut out = format!("{:<20} {:<8} {:<12} last heard\n", "agent", "bed", "state");
+    for agent in agents {
+        let heard_s = agent.heard.map(|at| (now.0 - at.0) / 1_000_000);
+        let state = match agent {
+            Agent { revoked: Some(_), .. } => "revoked",
+            Agent { enrolled: None, .. } => "invited",
+            _ if heard_s.is_some_and(|seconds| seconds < CONNECTED_WITHIN_S) => "connected",
+            _ => "away",
+        };
+        let heard = agent.heard.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        let bed = agent.bed.as_deref().unwrap_or("-");
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{:<20} {bed:<8} {state:<12} {heard}", agent.id.as_str());
+    }
+    out
+}

@@ -1,0 +1,113 @@
+//! The operator's command line.
+
+mod agents;
+mod check;
+mod enroll;
+mod quickstart;
+mod serve;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use cotside_config::hub::{self, Hub};
+use cotside_systemd::exit::Exit;
+use rusqlite::Connection;
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "central-hub",
+    version,
+    about = "Cotside's central hub: takes what the agents at the beds send, keeps it, shows the unit."
+)]
+pub struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new hub in an empty folder: authority, certificates, configuration, store, administrator
+    Quickstart(quickstart::Arguments),
+    /// Run the hub
+    Serve(File),
+    /// Invite a gateway: prints a one-time token for one bed
+    Enroll(enroll::Arguments),
+    /// List the agents, or revoke one
+    Agents(agents::Arguments),
+    /// Check the configuration, the certificates and the store, as a start would
+    Check(File),
+    /// Print an example configuration with every key explained
+    Describe,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+struct File {
+    /// The hub's configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/cotside/hub.toml")]
+    config: PathBuf,
+}
+
+/// What went wrong, in words, and what the process returns.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    words: String,
+}
+
+type Outcome<T = ()> = Result<T, Failure>;
+
+/// Runs one command. What a person asked for goes to standard output, what went wrong to standard error.
+pub fn run(line: Line) -> Exit {
+    let outcome = match line.command {
+        Command::Quickstart(arguments) => quickstart::run(&arguments),
+        Command::Serve(file) => return serve::run(&file).unwrap_or_else(report),
+        Command::Enroll(arguments) => enroll::run(&arguments),
+        Command::Agents(arguments) => agents::run(&arguments),
+        Command::Check(file) => check::run(&file),
+        Command::Describe => say(&hub::describe()),
+    };
+    outcome.map_or_else(report, |()| Exit::Clean)
+}
+
+fn report(failure: Failure) -> Exit {
+    // Nothing is left to do about a closed standard error.
+    let _ = writeln!(std::io::stderr(), "central-hub: {}", failure.words);
+    failure.exit
+}
+
+impl Failure {
+    fn new(exit: Exit, words: impl Display) -> Self {
+        Self { exit, words: format!("{words:#}") }
+    }
+}
+
+/// Turns an error into a failure with this exit code.
+fn as_exit<E: Display>(exit: Exit) -> impl FnOnce(E) -> Failure {
+    move |error| Failure::new(exit, error)
+}
+
+/// A closed pipe (`central-hub agents | head`) is no failure.
+fn say(text: &str) -> Outcome {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
+
+impl File {
+    fn read(&self) -> Outcome<Hub> {
+        let file = &self.config;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the configuration {}", file.display()))
+            .map_err(as_exit(Exit::Config))?;
+        let base = file.parent().unwrap_or(Path::new("."));
+        hub::check(&file.display().to_string(), &text, base).map_err(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Failure::new(Exit::Config, format!("the configuration has problems:\n{}", lines.join("\n")))
+        })
+    }
+}
+
+fn open_store(hub: &Hub) -> Outcome<Connection> {
+    crate::store::open(&hub.store(), false).map_err(as_exit(Exit::Io))
+}

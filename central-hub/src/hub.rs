@@ -1,0 +1,129 @@
+//! Builds the hub out of its stages and stops it again, source first.
+//!
+//! ```text
+//! agents (listener or broker) --feed--> unit --frames--> api --> stations
+//!        \--write--> store <--read, write--/
+//! ```
+
+use crate::agents::inbound::Rules;
+use crate::agents::{self, FEED, House, broker, enrolment};
+use crate::authority::Authority;
+use crate::store::{self, Store, WriterEnded};
+use anyhow::{Context, Result};
+use cotside_config::hub::{Broker, Hub};
+use cotside_systemd::clock::Clock;
+use cotside_systemd::stages::Stages;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+const AGENTS_STOP: Duration = Duration::from_secs(6);
+const STAGE_STOP: Duration = Duration::from_secs(3);
+/// The last commit and the checkpoint after it.
+const STORE_STOP: Duration = Duration::from_secs(10);
+
+/// A hub that runs.
+pub struct Running {
+    stages: Stages,
+    house: Option<Arc<House>>,
+    store_ended: WriterEnded,
+    /// Where it really listens.
+    pub mqtt: Option<SocketAddr>,
+    pub enrolment: SocketAddr,
+}
+
+/// Why a hub does not start: what `main` makes an exit code of.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("{0:#}")]
+    Store(anyhow::Error),
+    #[error("{0:#}")]
+    Certificates(anyhow::Error),
+    #[error("{0:#}")]
+    Unavailable(anyhow::Error),
+}
+
+impl Running {
+    pub async fn start(config: &Hub, clock: Clock) -> Result<Self, Fault> {
+        let (store, store_ended) = Store::start(&config.store(), false).map_err(Fault::Store)?;
+        let authority = Authority::at(&config.data_dir);
+        let (feed, items) = mpsc::channel(FEED);
+        let rules = Rules { store: store.id().into(), accepts: config.accepts };
+        let house = Arc::new(House::new(clock, store, rules, feed));
+        let registered = house.store.read(store::agents::all).await.map_err(Fault::Store)?;
+        house.roll().renew(registered);
+
+        let mut stages = Stages::new();
+        unit(&mut stages, items);
+        let enrolment = listen(config.agents.enrolment).await?;
+        let enrolment_at = enrolment.local_addr().context("no address").map_err(Fault::Unavailable)?;
+        let mqtt = match config.agents.broker {
+            Broker::Own => Some(listen(config.agents.mqtt).await?),
+            Broker::External { .. } => None,
+        };
+        let mqtt_at = mqtt.as_ref().and_then(|listener| listener.local_addr().ok());
+
+        let shared = house.clone();
+        stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, stop));
+        let tls = authority.tls_for_anyone(&[b"http/1.1"]).map_err(Fault::Certificates)?;
+        let desk = Arc::new(enrolment::run::Desk {
+            house: house.clone(),
+            authority: authority.clone(),
+            mqtt: mqtt_at.map_or_else(
+                || config.mqtt_for_agents(),
+                |at| format!("{}:{}", config.agents.name, at.port()),
+            ),
+        });
+        stages.start("enrolment", STAGE_STOP, |stop| enrolment::run::run(enrolment, tls, desk, stop));
+        let shared = house.clone();
+        match (&config.agents.broker, mqtt) {
+            (Broker::External { host, port }, _) => {
+                let tls = authority.tls_towards_broker().map_err(Fault::Certificates)?;
+                let (host, port) = (host.clone(), *port);
+                stages.start("agents", AGENTS_STOP, move |stop| {
+                    broker::run::run(host, port, tls, shared, stop)
+                });
+            }
+            (Broker::Own, Some(listener)) => {
+                let tls = authority.tls_for_agents().map_err(Fault::Certificates)?;
+                stages.start("agents", AGENTS_STOP, |stop| agents::run::run(listener, tls, shared, stop));
+            }
+            (Broker::Own, None) => {}
+        }
+        Ok(Self { stages, house: Some(house), store_ended, mqtt: mqtt_at, enrolment: enrolment_at })
+    }
+
+    /// Waits for a signal, or for the first stage that ends by itself. Says why.
+    pub async fn wait(&mut self) -> Result<&'static str> {
+        self.stages.wait().await
+    }
+
+    /// Agents first, the store last. True if everything ended in time and without error.
+    pub async fn stop(mut self) -> bool {
+        let clean = self.stages.stop().await;
+        self.house.take();
+        let stored = tokio::time::timeout(STORE_STOP, self.store_ended.wait()).await.is_ok();
+        if !stored {
+            tracing::error!("the store did not finish in time");
+        }
+        clean && stored
+    }
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, Fault> {
+    let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {at}"));
+    listener.map_err(Fault::Unavailable)
+}
+
+fn unit(stages: &mut Stages, mut items: mpsc::Receiver<crate::feed::Item>) {
+    stages.start("unit", STAGE_STOP, |mut stop| async move {
+        loop {
+            tokio::select! {
+                () = stop.requested() => return Ok(()),
+                item = items.recv() => if item.is_none() { return Ok(()) },
+            }
+        }
+    });
+}
