@@ -7,8 +7,13 @@
 
 use crate::agents::inbound::Rules;
 use crate::agents::{self, FEED, House, broker, enrolment};
+use crate::api;
 use crate::authority::Authority;
+use crate::live;
+use crate::store::agents::Agent;
 use crate::store::{self, Store, WriterEnded};
+use crate::unit::Roster;
+use crate::unit::view::UnitName;
 use anyhow::{Context, Result};
 use cotside_config::hub::{Broker, Hub};
 use cotside_systemd::clock::Clock;
@@ -32,6 +37,7 @@ pub struct Running {
     /// Where it really listens.
     pub mqtt: Option<SocketAddr>,
     pub enrolment: SocketAddr,
+    pub http: SocketAddr,
 }
 
 /// Why a hub does not start: what `main` makes an exit code of.
@@ -53,20 +59,29 @@ impl Running {
         let rules = Rules { store: store.id().into(), accepts: config.accepts };
         let house = Arc::new(House::new(clock, store, rules, feed));
         let registered = house.store.read(store::agents::all).await.map_err(Fault::Store)?;
+        let roster = roster(config, &registered);
         house.roll().renew(registered);
-
-        let mut stages = Stages::new();
-        unit(&mut stages, items);
         let enrolment = listen(config.agents.enrolment).await?;
-        let enrolment_at = enrolment.local_addr().context("no address").map_err(Fault::Unavailable)?;
+        let http = listen(config.http.listen).await?;
         let mqtt = match config.agents.broker {
             Broker::Own => Some(listen(config.agents.mqtt).await?),
             Broker::External { .. } => None,
         };
-        let mqtt_at = mqtt.as_ref().and_then(|listener| listener.local_addr().ok());
+        let address = |listener: &TcpListener| {
+            listener.local_addr().context("a listener has no address").map_err(Fault::Unavailable)
+        };
+        let (enrolment_at, http_at) = (address(&enrolment)?, address(&http)?);
+        let mqtt_at = mqtt.as_ref().map(address).transpose()?;
 
+        let mut stages = Stages::new();
+        let (live, unit) = live::open(roster, clock, items);
+        stages.start("unit", STAGE_STOP, |stop| unit.run(stop));
+        let tls = config.http.tls.then(|| authority.tls_for_anyone(&[b"h2", b"http/1.1"]));
+        let tls = tls.transpose().map_err(Fault::Certificates)?;
+        let state = api::State::open(live.clone(), house.store.clone(), clock).await.map_err(Fault::Store)?;
+        stages.start("api", STAGE_STOP, |stop| api::serve(http, tls, state, stop));
         let shared = house.clone();
-        stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, stop));
+        stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, live, stop));
         let tls = authority.tls_for_anyone(&[b"http/1.1"]).map_err(Fault::Certificates)?;
         let desk = Arc::new(enrolment::run::Desk {
             house: house.clone(),
@@ -92,7 +107,14 @@ impl Running {
             }
             (Broker::Own, None) => {}
         }
-        Ok(Self { stages, house: Some(house), store_ended, mqtt: mqtt_at, enrolment: enrolment_at })
+        Ok(Self {
+            stages,
+            house: Some(house),
+            store_ended,
+            mqtt: mqtt_at,
+            enrolment: enrolment_at,
+            http: http_at,
+        })
     }
 
     /// Waits for a signal, or for the first stage that ends by itself. Says why.
@@ -117,13 +139,12 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, Fault> {
     listener.map_err(Fault::Unavailable)
 }
 
-fn unit(stages: &mut Stages, mut items: mpsc::Receiver<crate::feed::Item>) {
-    stages.start("unit", STAGE_STOP, |mut stop| async move {
-        loop {
-            tokio::select! {
-                () = stop.requested() => return Ok(()),
-                item = items.recv() => if item.is_none() { return Ok(()) },
-            }
-        }
-    });
+/// Every bed of the unit, with the agent that serves it.
+fn roster(config: &Hub, agents: &[Agent]) -> Roster {
+    let serving = |bed: &String| agents.iter().find(|agent| agent.bed.as_ref() == Some(bed));
+    let beds = config.unit.beds.iter().map(|bed| (bed.clone(), serving(bed).map(|agent| agent.id.clone())));
+    Roster {
+        unit: UnitName { id: config.unit.id.clone(), name: config.unit.name.clone() },
+        beds: beds.collect(),
+    }
 }

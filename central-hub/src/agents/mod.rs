@@ -20,6 +20,7 @@ use crate::feed::Item;
 use crate::store::Store;
 use cotside_systemd::clock::Clock;
 use roll::Roll;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
@@ -33,11 +34,22 @@ pub struct House {
     pub rules: inbound::Rules,
     pub feed: mpsc::Sender<Item>,
     roll: Arc<Mutex<Roll>>,
+    /// Whether the last commit held.
+    stores: AtomicBool,
 }
 
 impl House {
     pub fn new(clock: Clock, store: Store, rules: inbound::Rules, feed: mpsc::Sender<Item>) -> Self {
-        Self { clock, store, rules, feed, roll: Arc::default() }
+        Self { clock, store, rules, feed, roll: Arc::default(), stores: AtomicBool::new(true) }
+    }
+
+    /// Notes whether a commit held.
+    pub fn stored(&self, held: bool) {
+        self.stores.store(held, Ordering::Relaxed);
+    }
+
+    pub fn stores(&self) -> bool {
+        self.stores.load(Ordering::Relaxed)
     }
 
     /// Held for a look, never across an await.

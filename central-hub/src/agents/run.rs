@@ -7,6 +7,7 @@ use super::inbound;
 use super::quota::Quota;
 use super::roll::{Claim, SeatNumber, Standing};
 use crate::authority;
+use crate::live::Live;
 use crate::store::agents;
 use anyhow::{Context, Result, bail};
 use cotside_protocol::model::Mono;
@@ -77,7 +78,8 @@ pub async fn run(
 }
 
 /// Keeps the roll in step with the store. Started before the listener, so that the first agent finds its name.
-pub async fn renew(house: Arc<House>, mut stop: Stop) -> Result<()> {
+pub async fn renew(house: Arc<House>, live: Live, mut stop: Stop) -> Result<()> {
+    let mut stored = true;
     for round in 0_u64.. {
         match house.store.read(agents::all).await {
             Ok(agents) => house.roll().renew(agents),
@@ -89,7 +91,13 @@ pub async fn renew(house: Arc<House>, mut stop: Stop) -> Result<()> {
             let told = house.store.submit(move |connection| {
                 connected.iter().try_for_each(|agent| agents::heard(connection, agent, now))
             });
-            told.await.context("the register cannot be written")?;
+            if let Err(error) = told.await {
+                tracing::error!(error = format!("{error:#}"), "the register cannot be written");
+            }
+        }
+        if stored != house.stores() {
+            stored = house.stores();
+            live.store_ok(stored).await?;
         }
         tokio::select! {
             () = stop.requested() => break,

@@ -2,7 +2,9 @@
 
 use super::{Failure, Outcome, as_exit, say};
 use crate::agents::broker::{MOSQUITTO_ACL, mosquitto_conf};
-use crate::authority::{Authority, write_new};
+use crate::agents::enrolment::base64url;
+use crate::authority::{Authority, random, write_new};
+use crate::people::{self, Role};
 use crate::store;
 use anyhow::{Context, Result};
 use cotside_config::hub;
@@ -43,7 +45,9 @@ fn build(arguments: &Arguments, config: &Path) -> Result<String> {
     }
     let authority = Authority::at(&dir);
     authority.found(&names, now.wall)?;
-    store::open(&dir.join("hub.db"), true)?;
+    let store = store::open(&dir.join("hub.db"), true)?;
+    let password = base64url(&random::<12>()?);
+    people::create_user(&store, "admin", Role::Admin, &password, now.wall)?;
     let text = hub::describe().replacen("# name = \"localhost\"", &format!("name = {:?}", names[0]), 1);
     let agents = std::fs::read_to_string(dir.join("agents.pem"))?;
     write_new(&dir.join("trusted.pem"), &(authority.authority_pem()? + &agents), 0o644)?;
@@ -51,7 +55,7 @@ fn build(arguments: &Arguments, config: &Path) -> Result<String> {
     write_new(&dir.join("mosquitto.acl"), MOSQUITTO_ACL, 0o644)?;
     // Last: a hub with this file is whole.
     write_new(config, &text, 0o644)?;
-    Ok(String::new())
+    Ok(password)
 }
 
 fn next_steps(dir: &Path, config: &Path, password: &str) -> String {

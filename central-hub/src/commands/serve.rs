@@ -31,6 +31,7 @@ pub(super) fn run(file: &File) -> Outcome<Exit> {
             beds = config.unit.beds.len(),
             mqtt = config.mqtt_for_agents(),
             enrolment = %hub.enrolment,
+            console = %format!("{}://{}", if config.http.tls { "https" } else { "http" }, hub.http),
             broker = ?config.agents.broker,
             accepts = ?config.accepts,
             "running"

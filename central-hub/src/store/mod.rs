@@ -19,6 +19,8 @@ pub use run::{Pending, Store, WriterEnded};
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 

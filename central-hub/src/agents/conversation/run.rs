@@ -70,6 +70,7 @@ impl Conversation {
     }
 
     pub async fn answered(&mut self, answer: Answer, acts: &mut Vec<Act>) {
+        self.house.stored(matches!(answer, Answer::Opened(Ok(_)) | Answer::Committed(_, Ok(_))));
         let input = match answer {
             Answer::Opened(Ok(known)) => Input::Opened { known, bed: self.bed.clone() },
             Answer::Committed(ticket, Ok(mark)) => Input::Committed(ticket, mark),
