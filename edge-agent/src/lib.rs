@@ -4,3 +4,4 @@ pub mod alarm;
 pub mod bed;
 pub mod row;
 pub mod store;
+pub mod uplink;

@@ -62,7 +62,7 @@ impl Default for Settings {
 }
 
 /// What the uplink asks of the store.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// Rows of a lane from a seq on, about so many bytes; answered by [`FromStore::Rows`].
     Rows { lane: Lane, from: u64, bytes_max: usize },
