@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod bed;
+pub mod link;
 pub mod row;
 pub mod store;
 pub mod uplink;

@@ -31,6 +31,8 @@ pub enum News {
     Event(Event),
     /// State, counters and words of the link, on change and at least once a second.
     State(LinkStatus),
+    /// Somebody else spoke on this link; nothing it said was taken.
+    Refused(std::net::IpAddr),
 }
 
 /// A block that has no seq yet: the store gives it one, encodes it and writes it.

@@ -147,6 +147,7 @@ impl Bed {
             Input::Heard(Heard { link, at, what }) => match what {
                 News::Event(event) => self.event(at, link, event),
                 News::State(status) => self.link_state(now, link, status),
+                News::Refused(stranger) => self.refused(at, link, stranger),
             },
             Input::Notice(notice) => self.notice(now, notice),
             Input::Timeout => self.engine.handle(now, Alarming::Timeout),
@@ -285,6 +286,20 @@ impl Bed {
         if has_changed {
             self.status_at = now.mono;
         }
+    }
+
+    /// On record: somebody tried to speak for a device of this bed (threat S8).
+    fn refused(&mut self, at: Now, index: LinkIndex, stranger: std::net::IpAddr) {
+        let Some(status) = self.links.get(usize::from(index)).and_then(|link| link.status.as_ref()) else {
+            return;
+        };
+        let record = Record::LinkChanged {
+            link: index,
+            name: status.name.clone(),
+            state: status.state,
+            detail: format!("refused {stranger}: it is not the sender of this link"),
+        };
+        self.record(at, &record);
     }
 
     fn notice(&mut self, now: Now, notice: BedNotice) {

@@ -1,0 +1,233 @@
+//! What a link is doing, in words that a biomedical engineer can act on. Pure: facts and time in, status out.
+
+use super::identity::Guard;
+use cotside_protocol::device::{Hangup, Transport};
+use cotside_protocol::model::{Event, Identity, Mono, Tally};
+use cotside_protocol::wire::upstream::{LinkState, LinkStatus};
+use std::io;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) struct State {
+    index: u8,
+    name: String,
+    driver: &'static str,
+    /// Where the cable ends, as the configuration says it.
+    place: String,
+    is_serial: bool,
+    silent_after: Duration,
+    state: LinkState,
+    detail: String,
+    /// The driver's last words about the conversation; they explain a refusal better than we can.
+    notice: Option<&'static str>,
+    refused: Option<String>,
+    identity: Identity,
+    opened_at: Mono,
+    heard_at: Option<Mono>,
+    /// The session's account when it was last looked at, and those of the sessions before it.
+    tally: Tally,
+    ended: Tally,
+}
+
+impl State {
+    pub(super) fn new(index: u8, link: &cotside_config::agent::Link, now: Mono) -> Self {
+        Self {
+            index,
+            name: link.name.clone(),
+            driver: link.driver.name,
+            place: link.place.to_string(),
+            is_serial: matches!(link.place, cotside_config::agent::Place::Serial { .. })
+                && link
+                    .driver
+                    .transports
+                    .iter()
+                    .any(|transport| matches!(transport, Transport::Serial { .. })),
+            silent_after: Duration::from_millis(link.driver.silent_after_ms.into()),
+            state: LinkState::Opening,
+            detail: format!("opening {}", link.place),
+            notice: None,
+            refused: None,
+            identity: Identity::default(),
+            opened_at: now,
+            heard_at: None,
+            tally: Tally::default(),
+            ended: Tally::default(),
+        }
+    }
+
+    pub(super) fn current(&self) -> LinkState {
+        self.state
+    }
+
+    pub(super) fn opening(&mut self) {
+        self.change(LinkState::Opening, format!("opening {}", self.place));
+    }
+
+    pub(super) fn opened(&mut self, now: Mono) {
+        self.opened_at = now;
+        self.notice = None;
+        self.change(LinkState::Connecting, format!("{} is open, waiting for the device", self.place));
+    }
+
+    pub(super) fn not_opened(&mut self, error: &io::Error) {
+        self.change(LinkState::Down, self.port_words(error));
+    }
+
+    /// The port failed in the middle of a conversation.
+    pub(super) fn broke(&mut self, error: &io::Error) {
+        self.close_account();
+        self.change(LinkState::Down, self.port_words(error));
+    }
+
+    /// The driver itself failed: a defect, which must not take the other links down.
+    pub(super) fn crashed(&mut self) {
+        self.close_account();
+        self.change(
+            LinkState::Down,
+            "the driver failed, which is a defect: started again, please report".to_owned(),
+        );
+    }
+
+    pub(super) fn hung_up(&mut self, why: Hangup, now: Mono) {
+        let notice = self.notice.map(str::to_owned);
+        let (state, words) = match why {
+            Hangup::Silent => (LinkState::Silent, self.silence_words(now)),
+            Hangup::Refused => {
+                let words = "the device refuses: another client may be associated with it";
+                (LinkState::Down, notice.unwrap_or_else(|| words.to_owned()))
+            }
+            Hangup::Released => {
+                (LinkState::Down, notice.unwrap_or_else(|| "the device ended the conversation".to_owned()))
+            }
+            Hangup::Garbage => (LinkState::Down, self.noise_words()),
+            Hangup::Closed => (LinkState::Down, "closed".to_owned()),
+        };
+        self.close_account();
+        self.change(state, words);
+    }
+
+    /// True if this stranger is news.
+    pub(super) fn refuse(&mut self, stranger: std::net::IpAddr) -> bool {
+        let words = format!("refused {stranger}: it is not the sender of this link");
+        let is_news = self.refused.as_ref() != Some(&words);
+        self.refused = Some(words);
+        is_news
+    }
+
+    pub(super) fn was_heard_since_opened(&self) -> bool {
+        self.heard_at.is_some_and(|heard| heard >= self.opened_at)
+    }
+
+    /// Something of the device was understood.
+    pub(super) fn event(&mut self, event: &Event, guard: &Guard, now: Mono) {
+        match event {
+            Event::Notice(words) => {
+                self.notice = Some(words);
+                return;
+            }
+            Event::Malformed { .. } => return,
+            Event::Identified(identity) => self.identity = identity.clone(),
+            Event::Numeric(_) | Event::Waveform(_) | Event::Alert(_) | Event::Checkpoint(_) => {}
+        }
+        self.heard_at = Some(now);
+        match guard.wrong() {
+            Some(words) => self.change(LinkState::WrongDevice, words.to_owned()),
+            None if !guard.passes() => "waiting for the device to say who it is".clone_into(&mut self.detail),
+            None if matches!(event, Event::Identified(_)) && self.state == LinkState::Connecting => {}
+            None => self.change(LinkState::Live, "data arriving".to_owned()),
+        }
+    }
+
+    /// Once in a while and after each read: keeps the account, and notices silence.
+    pub(super) fn look(&mut self, tally: Tally, now: Mono) {
+        if tally.frames > self.tally.frames {
+            self.heard_at = Some(now);
+        }
+        self.tally = tally;
+        if matches!(self.state, LinkState::Opening | LinkState::Down | LinkState::Silent) {
+            return;
+        }
+        let since = self.heard_at.map_or(self.opened_at, |heard| heard.max(self.opened_at));
+        if now.since(since) >= self.silent_after {
+            self.change(LinkState::Silent, self.silence_words(now));
+        }
+    }
+
+    pub(super) fn status(&self, now: Mono) -> LinkStatus {
+        let mut tally = self.ended;
+        tally += self.tally;
+        let mut detail = self.detail.clone();
+        for more in [self.refused.as_deref(), self.notice].into_iter().flatten() {
+            if detail != more {
+                detail = format!("{detail}; {more}");
+            }
+        }
+        LinkStatus {
+            link: self.index,
+            name: self.name.clone(),
+            driver: self.driver.to_owned(),
+            state: self.state,
+            detail,
+            manufacturer: self.identity.manufacturer.to_string(),
+            model: self.identity.model.to_string(),
+            serial: self.identity.serial.to_string(),
+            firmware: self.identity.firmware.to_string(),
+            heard_ms: self.heard_at.map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX)),
+            frames: tally.frames,
+            malformed_bytes: tally.malformed_total(),
+        }
+    }
+
+    fn change(&mut self, state: LinkState, detail: String) {
+        self.state = state;
+        self.detail = detail;
+    }
+
+    fn close_account(&mut self) {
+        self.ended += std::mem::take(&mut self.tally);
+    }
+
+    fn silence_words(&self, now: Mono) -> String {
+        let limit = cotside_config::section::words(self.silent_after);
+        if self.heard_at.is_some_and(|heard| heard >= self.opened_at) {
+            return format!("nothing heard for {limit}: device off, or cable unplugged?");
+        }
+        if self.tally.received > 0 {
+            return self.noise_words();
+        }
+        let waited = cotside_config::section::words(Duration::from_secs(now.since(self.opened_at).as_secs()));
+        format!("not a byte on {} in {waited}: device on, output enabled, right cable?", self.place)
+    }
+
+    fn noise_words(&self) -> String {
+        if self.is_serial {
+            format!("only noise on {}: wrong baud rate or wrong driver?", self.place)
+        } else {
+            format!("only noise on {}: another protocol?", self.place)
+        }
+    }
+
+    fn port_words(&self, error: &io::Error) -> String {
+        let place = &self.place;
+        match error.kind() {
+            io::ErrorKind::NotFound => format!("{place} does not exist: cable unplugged?"),
+            io::ErrorKind::PermissionDenied => {
+                format!("no permission for {place}: is the agent in group dialout?")
+            }
+            io::ErrorKind::ResourceBusy => format!("{place} is used by another program"),
+            io::ErrorKind::AddrInUse => format!("{place}: the port is used by another program"),
+            io::ErrorKind::AddrNotAvailable => format!("{place}: this machine has no such address"),
+            io::ErrorKind::ConnectionRefused => {
+                format!("{place} refuses the connection: is its data export on?")
+            }
+            io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                format!("{place} does not answer: network cable, address?")
+            }
+            io::ErrorKind::BrokenPipe if self.is_serial => format!("{place} is gone: cable unplugged?"),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                format!("{place}: the device closed the connection")
+            }
+            _ => format!("{place}: {error}"),
+        }
+    }
+}
