@@ -10,4 +10,5 @@ mod snapshot;
 mod values;
 
 pub use self::core::{Bed, Input, LinkSetup, Output, Setup};
+pub(crate) use snapshot::quality_words;
 pub use snapshot::{LinkSnapshot, Snapshot, ValueSnapshot};

@@ -1,8 +1,11 @@
 //! The bedside agent: reads the devices of one bed, checks alarms on the spot, writes everything to SQLite, forwards it to the hub.
 
+pub mod agent;
 pub mod alarm;
 pub mod bed;
+pub mod commands;
 pub mod link;
+pub mod local;
 pub mod row;
 pub mod store;
 pub mod uplink;

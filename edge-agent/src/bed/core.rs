@@ -5,7 +5,7 @@ use super::gap::OpenGap;
 use super::snapshot::Snapshot;
 use super::values::Values;
 use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
-use crate::row::{BedNotice, Draft, Heard, LinkIndex, Log, News, StoreRequest, UplinkRequest};
+use crate::row::{BedNotice, Draft, Heard, LinkIndex, News, StoreRequest, UplinkRequest};
 use cotside_protocol::model::{
     Alarm, Alert, AlertPhase, Event, Identity, Limit, Mono, Now, Numeric, Provenance, Quality, StoreToken,
     Wall, Waveform, parameter,
@@ -29,10 +29,11 @@ const ALERTS_MAX: usize = 512;
 #[derive(Debug)]
 pub struct Setup {
     pub agent: String,
-    pub software: String,
+    pub software: &'static str,
     pub provenance: Provenance,
     pub loss_window: Duration,
-    pub log: Log,
+    /// Random per start of the agent; makes its episodes unique.
+    pub boot: u32,
     pub links: Vec<LinkSetup>,
     pub limits: Vec<Limit>,
     pub preferences: Vec<(cotside_protocol::model::Code, Vec<LinkIndex>)>,
@@ -103,7 +104,7 @@ impl Bed {
             &names,
             setup.limits.clone(),
             setup.preferences.clone(),
-            setup.log.boot,
+            setup.boot,
         );
         let mut bed = Self {
             engine,
@@ -125,14 +126,6 @@ impl Bed {
             clock: now,
             setup,
         };
-        bed.record(
-            now,
-            &Record::Started {
-                boot: format!("{:08x}", bed.setup.log.boot),
-                predecessor: bed.setup.log.predecessor.map(|epoch| convert::hex(epoch.0)),
-                software: bed.setup.software.clone(),
-            },
-        );
         if bed.setup.has_hub {
             bed.engine.handle(now, Alarming::Hub(Err("not connected yet")));
         }
@@ -349,7 +342,6 @@ impl Bed {
                 self.gap(now, gap.close(link, now.wall), has_waveforms);
             }
         }
-        self.record(now, &Record::Stopped { clean: true });
     }
 
     /// A step of the wall clock is a gap of its own: what is dated across it cannot be ordered by date.

@@ -57,7 +57,7 @@ impl Snapshot {
         });
         Self {
             agent: bed.setup.agent.clone(),
-            software: bed.setup.software.clone(),
+            software: bed.setup.software.to_owned(),
             provenance: provenance(bed.setup.provenance).to_owned(),
             bed: bed.bed.clone(),
             hub_reachable: bed.hub.is_ok(),
@@ -108,7 +108,8 @@ fn provenance(provenance: Provenance) -> &'static str {
     }
 }
 
-fn quality_words(quality: Quality) -> Vec<String> {
+/// The marks on a value in words.
+pub(crate) fn quality_words(quality: Quality) -> Vec<String> {
     const MARKS: [(Quality, &str); 8] = [
         (Quality::INVALID, "invalid"),
         (Quality::QUESTIONABLE, "questionable"),

@@ -129,7 +129,10 @@ impl Running {
     /// None: told to stop while waiting.
     async fn open(&mut self, opener: &mut Opener) -> Option<io::Result<Port>> {
         let (refusals, mut refused) = mpsc::channel(1);
-        let mut refuse = move |from: IpAddr| drop(refusals.try_send(from));
+        let mut refuse = move |from: IpAddr| {
+            // One refusal in the queue says enough.
+            let _ = refusals.try_send(from);
+        };
         let opening = opener.open(&mut refuse);
         tokio::pin!(opening);
         loop {

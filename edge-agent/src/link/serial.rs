@@ -69,12 +69,20 @@ impl Serial {
                 self.empty_looks += 1;
                 tokio::time::sleep(TICK).await;
             } else {
-                let watched = AsyncFd::with_interest(Watched(self.tty.as_raw_fd()), Interest::READABLE)?;
-                // Only the wake-up matters; the read above says what there is.
-                let _ready = watched.readable().await?;
+                self.speaks().await?;
                 self.empty_looks = 0;
             }
         }
+    }
+
+    /// Waits until the line has something. Only the wake-up matters; the next read says what there is.
+    async fn speaks(&self) -> io::Result<()> {
+        #[expect(
+            deprecated,
+            reason = "the descriptor outlives its watch: the port is borrowed for all of it"
+        )]
+        let watched = AsyncFd::with_interest(Watched(self.tty.as_raw_fd()), Interest::READABLE)?;
+        watched.readable().await.map(drop)
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -59,8 +59,11 @@ impl State {
         self.state
     }
 
+    /// The port is tried. After a trouble that is no news: its words stay until it is open.
     pub(super) fn opening(&mut self) {
-        self.change(LinkState::Opening, format!("opening {}", self.place));
+        if !matches!(self.state, LinkState::Down | LinkState::Silent | LinkState::WrongDevice) {
+            self.change(LinkState::Opening, format!("opening {}", self.place));
+        }
     }
 
     pub(super) fn opened(&mut self, now: Mono) {
@@ -187,45 +190,44 @@ impl State {
         self.ended += std::mem::take(&mut self.tally);
     }
 
+    /// Words begin with what to do: an alarm's text may be cut after 64 characters.
     fn silence_words(&self, now: Mono) -> String {
         let limit = cotside_config::section::words(self.silent_after);
-        if self.heard_at.is_some_and(|heard| heard >= self.opened_at) {
-            return format!("nothing heard for {limit}: device off, or cable unplugged?");
+        if self.was_heard_since_opened() {
+            return format!("device off, or cable unplugged? Nothing heard for {limit}");
         }
         if self.tally.received > 0 {
             return self.noise_words();
         }
-        let waited = cotside_config::section::words(Duration::from_secs(now.since(self.opened_at).as_secs()));
-        format!("not a byte on {} in {waited}: device on, output enabled, right cable?", self.place)
+        let waited = now.since(self.opened_at).as_secs();
+        format!("device off, output off, wrong cable? Not a byte in {waited} s on {}", self.place)
     }
 
     fn noise_words(&self) -> String {
         if self.is_serial {
-            format!("only noise on {}: wrong baud rate or wrong driver?", self.place)
+            format!("wrong baud rate or driver? Only noise on {}", self.place)
         } else {
-            format!("only noise on {}: another protocol?", self.place)
+            format!("another protocol? Only noise on {}", self.place)
         }
     }
 
     fn port_words(&self, error: &io::Error) -> String {
         let place = &self.place;
         match error.kind() {
-            io::ErrorKind::NotFound => format!("{place} does not exist: cable unplugged?"),
+            io::ErrorKind::NotFound => format!("cable unplugged? {place} does not exist"),
             io::ErrorKind::PermissionDenied => {
-                format!("no permission for {place}: is the agent in group dialout?")
+                format!("agent not in group dialout? No permission for {place}")
             }
-            io::ErrorKind::ResourceBusy => format!("{place} is used by another program"),
-            io::ErrorKind::AddrInUse => format!("{place}: the port is used by another program"),
-            io::ErrorKind::AddrNotAvailable => format!("{place}: this machine has no such address"),
-            io::ErrorKind::ConnectionRefused => {
-                format!("{place} refuses the connection: is its data export on?")
-            }
+            io::ErrorKind::ResourceBusy => format!("used by another program: {place}"),
+            io::ErrorKind::AddrInUse => format!("port used by another program: {place}"),
+            io::ErrorKind::AddrNotAvailable => format!("this machine has no such address: {place}"),
+            io::ErrorKind::ConnectionRefused => format!("data export off? {place} refuses the connection"),
             io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                format!("{place} does not answer: network cable, address?")
+                format!("network cable, address? {place} does not answer")
             }
-            io::ErrorKind::BrokenPipe if self.is_serial => format!("{place} is gone: cable unplugged?"),
+            io::ErrorKind::BrokenPipe if self.is_serial => format!("cable unplugged? {place} is gone"),
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                format!("{place}: the device closed the connection")
+                format!("the device closed the connection: {place}")
             }
             _ => format!("{place}: {error}"),
         }

@@ -1,0 +1,156 @@
+//! The agent's stages and how they are wired; sink first up, source first down.
+//!
+//! ```text
+//! devices --> link (one each) --Heard--> bed --StoreRequest--> store
+//!                  ^                      | \                    | FromStore
+//!                  '------StoreToken------'  '--UplinkRequest--> uplink --> hub
+//! people  --> local ------question------> bed <---BedNotice---- store, uplink
+//! ```
+
+use crate::bed::{self, Bed, LinkSetup, Setup};
+use crate::link::{self, tap::Tap};
+use crate::local::{self, TapPoint};
+use crate::row::{FromStore, UplinkRequest};
+use crate::store::{self, Store};
+use anyhow::Result;
+use cotside_config::agent::Agent;
+use cotside_systemd::clock::Clock;
+use cotside_systemd::stages::{self, Stages, Stop};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc};
+
+pub const SOFTWARE: &str = concat!("edge-agent ", env!("CARGO_PKG_VERSION"));
+
+/// Two seconds of the busiest bed: a bed that is busy for longer slows its links, and no other.
+const HEARD_MAX: usize = 256;
+const NOTICES_MAX: usize = 64;
+/// Checkpoints that a link has open.
+const STORED_MAX: usize = 64;
+const LINK_STOPS_WITHIN: Duration = Duration::from_secs(2);
+const STOPS_WITHIN: Duration = Duration::from_secs(3);
+const STORE_STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Everything that runs, in the order of its start.
+pub struct Running {
+    stages: Stages,
+}
+
+impl Running {
+    /// Waits for the end, then stops. True if every stage ended in time and without error.
+    pub async fn until_stopped(mut self) -> Result<bool> {
+        stages::ready();
+        let why = self.stages.wait().await?;
+        stages::stopping();
+        tracing::info!(why, "stopping");
+        Ok(self.stages.stop().await)
+    }
+
+    pub async fn stop(self) -> bool {
+        self.stages.stop().await
+    }
+}
+
+/// Starts every stage.
+pub fn start(config: Agent, clock: Clock) -> Result<Running> {
+    let listener = local::bind(&config.socket)?;
+    let mut stages = Stages::new();
+    let store = Store::open(store_settings(&config), clock.now());
+    let log = store.log();
+
+    let (to_store, requests) = mpsc::channel(store::REQUESTS_MAX);
+    let (asks, asked) = mpsc::channel(store::ASKS_MAX);
+    let (from_store, told) = mpsc::channel(store::FROM_STORE_MAX);
+    let (to_uplink, uplink_requests) = mpsc::channel(NOTICES_MAX);
+    let (notify, notices) = mpsc::channel(NOTICES_MAX);
+    let (hear, heard) = mpsc::channel(HEARD_MAX);
+    let (questions, asked_by_people) = mpsc::channel(local::QUESTIONS_MAX);
+
+    let store_wires = store::Wires { requests, asks: asked, uplink: from_store, bed: notify.clone() };
+    stages.start("store", STORE_STOPS_WITHIN, |stop| store::run(store, clock, store_wires, stop));
+    stages.start("uplink", STOPS_WITHIN, |stop| alone(told, uplink_requests, asks, stop));
+
+    let boot = log.boot;
+    let bed = Bed::new(bed_setup(&config, boot), clock.now());
+    let (stored_senders, stored): (Vec<_>, Vec<_>) =
+        config.links.iter().map(|_| mpsc::channel(STORED_MAX)).unzip();
+    let wires = bed::run::Wires {
+        heard,
+        notices,
+        questions: asked_by_people,
+        store: to_store,
+        uplink: to_uplink,
+        links: stored_senders,
+    };
+    stages.start("bed", STOPS_WITHIN, |stop| bed::run::run(bed, wires, clock, stop));
+
+    let taps: Vec<Tap> = config.links.iter().map(|_| Tap::default()).collect();
+    let points = config.links.iter().zip(&taps).map(|(link, tap)| TapPoint {
+        link: link.name.clone(),
+        driver: link.driver.name,
+        tap: tap.clone(),
+    });
+    let local_wires = local::Wires { clock, questions, taps: Arc::new(points.collect()) };
+    stages.start("local", STOPS_WITHIN, |stop| local::run(listener, local_wires, stop));
+
+    for (((index, link), stored), tap) in (0..).zip(config.links).zip(stored).zip(taps) {
+        tracing::info!(link = link.name, driver = link.driver.name, place = %link.place, "starting link");
+        let wires = link::run::Wires {
+            clock,
+            heard: hear.clone(),
+            stored: Arc::new(Mutex::new(stored)),
+            tap,
+            identity: link::run::identity_file(&config.state_dir, &link.name),
+            seed: u64::from(boot) << 8 | u64::from(index),
+        };
+        stages.start("link", LINK_STOPS_WITHIN, |stop| link::run::run(index, Arc::new(link), wires, stop));
+    }
+    Ok(Running { stages })
+}
+
+fn store_settings(config: &Agent) -> store::Settings {
+    store::Settings {
+        directory: config.state_dir.clone(),
+        cap_bytes: config.store_max,
+        provenance: config.provenance,
+        software: SOFTWARE.to_owned(),
+        ..store::Settings::default()
+    }
+}
+
+fn bed_setup(config: &Agent, boot: u32) -> Setup {
+    let links = config.links.iter().map(|link| LinkSetup {
+        name: link.name.clone(),
+        driver: link.driver.name.to_owned(),
+        place: link.place.to_string(),
+    });
+    Setup {
+        agent: config.id.to_string(),
+        software: SOFTWARE,
+        provenance: config.provenance,
+        loss_window: config.loss_window,
+        boot,
+        links: links.collect(),
+        limits: config.limits.clone(),
+        preferences: config.preferences.iter().map(|prefer| (prefer.code, prefer.links.clone())).collect(),
+        has_hub: config.hub.is_some(),
+    }
+}
+
+/// Without a hub nobody reads what is stored: it stays until the cap. Announces have nowhere to go.
+async fn alone(
+    mut told: mpsc::Receiver<FromStore>,
+    mut requests: mpsc::Receiver<UplinkRequest>,
+    asks: mpsc::Sender<store::Ask>,
+    mut stop: Stop,
+) -> Result<()> {
+    // Held for as long as the store runs: it ends when nobody can ask any more.
+    let _asks = asks;
+    loop {
+        tokio::select! {
+            () = stop.requested() => return Ok(()),
+            Some(_) = told.recv() => {}
+            Some(_) = requests.recv() => {}
+        }
+    }
+}

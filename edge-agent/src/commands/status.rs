@@ -1,0 +1,121 @@
+//! `edge-agent status`: the running agent's snapshot, as a table for people or as JSON for scripts.
+
+use super::{Failed, load, print, tap::ask};
+use crate::bed::{LinkSnapshot, Snapshot, ValueSnapshot};
+use anyhow::{Context, anyhow};
+use cotside_protocol::wire::upstream::Alarm;
+use cotside_systemd::exit::Exit;
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) fn status(config: &Path, as_json: bool) -> Result<Exit, Failed> {
+    let config = load(config)?;
+    let mut agent = ask(&config.socket, "status\n")?;
+    let mut text = String::new();
+    let read = agent.set_read_timeout(Some(ANSWER_WITHIN)).and_then(|()| agent.read_to_string(&mut text));
+    read.context("the agent did not answer within 5 s")
+        .map_err(|error| Failed::new(Exit::Unavailable, error))?;
+    if let Some(words) = text.strip_prefix("error: ") {
+        return Err(Failed::new(Exit::Unavailable, anyhow!(words.trim().to_owned())));
+    }
+    if as_json {
+        return print(&format!("{}\n", text.trim()));
+    }
+    let snapshot: Snapshot = serde_json::from_str(&text)
+        .context("the agent's answer is not understood: is it another version?")
+        .map_err(|error| Failed::new(Exit::Unavailable, error))?;
+    print(&table(&snapshot))
+}
+
+fn table(snapshot: &Snapshot) -> String {
+    let mut out = String::new();
+    let bed = snapshot.bed.as_deref().unwrap_or("not assigned by the hub");
+    let _ = writeln!(out, "agent   {} ({}), {}", snapshot.agent, snapshot.software, snapshot.provenance);
+    let _ = writeln!(out, "bed     {bed}");
+    let _ = writeln!(out, "hub     {}", snapshot.hub_detail);
+    let outbox = &snapshot.outbox;
+    let _ = writeln!(
+        out,
+        "outbox  {} rows, {} KiB waiting, oldest {}, {} dropped",
+        outbox.waiting_rows,
+        outbox.waiting_bytes.div_ceil(1024),
+        age(outbox.oldest_ms),
+        outbox.dropped_rows
+    );
+    if let Some(words) = &snapshot.store_trouble {
+        let _ = writeln!(out, "store   NOT RECORDED: {words}");
+    }
+    let _ = match snapshot.limits_version {
+        Some(version) => writeln!(out, "limits  {} in force, the hub's version {version}", snapshot.limits),
+        None => writeln!(out, "limits  {} in force, from the configuration", snapshot.limits),
+    };
+    out.push('\n');
+    snapshot.links.iter().for_each(|link| link_line(link, &mut out));
+    for link in &snapshot.links {
+        let values: Vec<_> = snapshot.values.iter().filter(|value| value.link == link.status.link).collect();
+        if !values.is_empty() {
+            let _ = writeln!(out, "\n{}", link.status.name);
+            values.iter().for_each(|value| value_line(value, &mut out));
+        }
+    }
+    if snapshot.alarms.is_empty() {
+        out.push_str("\nno alarms\n");
+    } else {
+        out.push_str("\nalarms\n");
+        snapshot.alarms.iter().for_each(|alarm| alarm_line(alarm, &mut out));
+    }
+    out
+}
+
+fn link_line(link: &LinkSnapshot, out: &mut String) {
+    let status = &link.status;
+    let state = format!("{:?}", status.state).to_lowercase();
+    let heard = status.heard_ms.map_or_else(|| "never".to_owned(), |ms| format!("{} ago", age(ms)));
+    let _ = writeln!(
+        out,
+        "link    {:<12} {:<10} {state:<11} heard {heard}; {}",
+        status.name, status.driver, status.detail
+    );
+    let device = [&status.manufacturer, &status.model, &status.serial, &status.firmware];
+    let device: Vec<&str> = device.into_iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
+    let device = if device.is_empty() { "not identified".to_owned() } else { device.join(" ") };
+    let _ = writeln!(
+        out,
+        "        {:<12} {device}; {}; {} frames, {} malformed bytes",
+        "", link.place, status.frames, status.malformed_bytes
+    );
+}
+
+fn value_line(value: &ValueSnapshot, out: &mut String) {
+    let name =
+        value.site.as_ref().map_or_else(|| value.label.clone(), |site| format!("{} {site}", value.label));
+    let number = value.value.as_deref().unwrap_or("---");
+    let mark = if value.preferred { '*' } else { ' ' };
+    let _ = write!(out, "{mark} {name:<22} {number:>9} {:<14} {:>7}", value.ucum, age(value.age_ms));
+    if value.setting {
+        out.push_str("  setting");
+    }
+    if !value.quality.is_empty() {
+        let _ = write!(out, "  {}", value.quality.join(", "));
+    }
+    out.push('\n');
+}
+
+fn alarm_line(alarm: &Alarm, out: &mut String) {
+    let words =
+        [format!("{:?}", alarm.priority), format!("{:?}", alarm.condition)].map(|word| word.to_lowercase());
+    let _ = writeln!(out, "  {:<8} {:<9} {:<18} {}", words[0], words[1], alarm.rule, alarm.text);
+}
+
+fn age(millis: u64) -> String {
+    match millis {
+        0..10_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        10_000..120_000 => format!("{} s", millis / 1000),
+        120_000..7_200_000 => format!("{} min", millis / 60_000),
+        _ => format!("{} h", millis / 3_600_000),
+    }
+}
