@@ -14,11 +14,12 @@ export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false } = {}) {
-  const unit = ward({ beds, waves, calm })
+export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false, hostile = false } = {}) {
+  const unit = ward({ beds, waves, calm, hostile })
   const streams = new Set()
   const sockets = new Set()
   let session = null
+  const spoilt = new Set()
   let silent = false
 
   const server = createServer((request, response) => {
@@ -105,7 +106,10 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
     setInterval(() => {
       const now = Date.now()
       const quarter = Math.floor(now / 250) % 4
-      const changed = unit.view(now).beds.filter((_, i) => i % 4 === quarter)
+      const changed = unit
+        .view(now)
+        .beds.filter((_, i) => i % 4 === quarter)
+        .map((bed) => (spoilt.has(bed.bed) ? { ...bed, values: null } : bed))
       event('beds', { hub_at_ms: now, beds: changed })
     }, 250),
     setInterval(() => {
@@ -132,6 +136,11 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
     silence(on) {
       silent = on
       if (on) drop()
+    },
+    // A bed as no contract allows it.
+    spoil(bed, on) {
+      if (on) spoilt.add(bed)
+      else spoilt.delete(bed)
     },
     // The session ends on the hub's side.
     expire() {

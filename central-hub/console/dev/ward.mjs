@@ -9,9 +9,9 @@ const BABIES = [
 // What makes a bed worth looking at, by its index; any other bed is well.
 const STORIES = ['calm', 'desaturating', 'cuff', 'tachycardic', 'late', 'stale', 'available', 'lost']
 
-export function ward({ beds, waves, calm }) {
+export function ward({ beds, waves, calm, hostile }) {
   const began = Date.now()
-  const all = Array.from({ length: beds }, (_, i) => bed(i, began, calm))
+  const all = Array.from({ length: beds }, (_, i) => bed(i, began, calm, hostile))
   let sentTo = Date.now()
   return {
     view: (now) => ({ unit: { id: 'nicu', name: 'NICU A' }, hub_at_ms: now, store_ok: true, beds: all.map((b) => b.view(now)) }),
@@ -27,10 +27,11 @@ export function ward({ beds, waves, calm }) {
   }
 }
 
-function bed(index, began, calm) {
+function bed(index, began, calm, hostile) {
   const id = String(index + 1).padStart(2, '0')
   const story = calm || index >= STORIES.length ? 'calm' : STORIES[index]
-  const [name, weeks, days, dol, weight] = BABIES[index % BABIES.length]
+  const [given, weeks, days, dol, weight] = BABIES[index % BABIES.length]
+  const name = hostile ? '<img src=x onerror=alert(1)>' : given
   const hr = { desaturating: 78, tachycardic: 204 }[story] ?? 132 + ((index * 17) % 36)
   const rr = { desaturating: 22 }[story] ?? 38 + ((index * 11) % 24)
   const spo2 = { desaturating: 71 }[story] ?? 91 + (index % 8)

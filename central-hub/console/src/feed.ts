@@ -308,7 +308,7 @@ function takeChunks(frame: ArrayBuffer): void {
   for (const chunk of decode(frame)) {
     const trace = traces.get(chunk.channel)
     if (trace === undefined || chunk.samples.length === 0) continue
-    const endMs = trace.push(chunk.beginMs, chunk.samples, at)
+    const endMs = trace.push(chunk.beginMs, chunk.samples)
     bedWaves(trace.channel.bed).clock.observe(at, endMs)
   }
 }

@@ -1,13 +1,13 @@
 // One bed, everything known of it: the large tile, and beside it every alarm, value, limit and device with its age.
 
 import type { VNode } from 'preact'
-import { hubLink } from './age'
+import { hubLink, judge } from './age'
+import { Alone } from './alone'
 import type { BedView } from './api'
 import { bedState, connected, heardAt } from './feed'
 import { age, asterisks, clock, duration, gestation, grams, label, site, ucumText } from './format'
 import { ageWords, readingWords } from './number'
 import { limitsOf } from './pick'
-import { judge } from './age'
 import { now, wall } from './pulse'
 import { Link, Tile } from './tile'
 import { focused } from './view'
@@ -18,7 +18,9 @@ export function Focus({ bed }: { bed: string }): VNode {
   const elapsed = state === undefined ? 0 : Math.max(0, now.value - state.receivedAt)
   return (
     <main class="focus">
-      <Tile key={bed} bed={bed} lanes={4} still />
+      <Alone key={bed} bed={bed}>
+        <Tile bed={bed} lanes={4} still />
+      </Alone>
       <section class="details" aria-label={`Bed ${bed}, details`}>
         <button type="button" class="back" onClick={() => (focused.value = null)}>
           <kbd>Esc</kbd> all beds

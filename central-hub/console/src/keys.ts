@@ -1,26 +1,12 @@
 // The keyboard: digits name a bed, arrows walk between tiles.
 
 import { beds } from './feed'
-import { focused, grid, height, helping, width } from './view'
+import { grid } from './grid'
+import { named } from './named'
+import { focused, height, helping, width } from './view'
 
 // How long a further digit may follow when the first could be a bed of its own.
 const MORE_DIGITS_MS = 700
-
-// The bed that the digits name: at once when no other bed's number goes on from them.
-export function named(digits: string, beds: string[]): { bed: string | undefined; sure: boolean } {
-  const number = Number(digits)
-  const bed = beds.find((b) => numberOf(b) === number)
-  const longer = beds.some((b) => {
-    const n = numberOf(b)
-    return n !== number && number !== 0 && String(n).startsWith(String(number))
-  })
-  return { bed, sure: bed !== undefined && !longer }
-}
-
-function numberOf(bed: string): number {
-  const digits = /\d+$/.exec(bed)
-  return digits === null ? NaN : Number(digits[0])
-}
 
 let typed = ''
 let timer = 0

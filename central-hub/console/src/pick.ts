@@ -37,6 +37,16 @@ const TILE_LABEL: Record<number, string> = {
   150344: 'T',
 }
 
+// What a tile with little room prints first of the rest: FiO2, PI, second pulse and saturation, CO2, pressures of the ventilator.
+const FURTHER = [
+  151920, 150488, 149530, 149538, 149522, 160296, 160300, 150456, 151728, 151756, 151760, 151976, 151957, 151819, 151868,
+]
+
+function rank({ value }: Reading): number {
+  const at = FURTHER.indexOf(value.code)
+  return (at < 0 ? FURTHER.length : at) + (value.setting ? 1_000 : 0)
+}
+
 export interface Reading {
   value: Value
   judged: Judged
@@ -71,7 +81,8 @@ export function pick(bed: BedView, sinceFrameMs: number, hubLost: boolean): Pick
     pressure?.diastolic,
     pressure?.mean,
   ])
-  return { places, pressure, further: readings.filter((reading) => !taken.has(reading)) }
+  const further = readings.filter((reading) => !taken.has(reading)).sort((a, b) => rank(a) - rank(b))
+  return { places, pressure, further }
 }
 
 // The most preferred value that is still there; if none is, the most preferred one, shown as gone.

@@ -100,7 +100,6 @@ function Identity({ view }: { view: BedView }): VNode {
     <div class="identity">
       <b>{view.bed}</b>
       <span class="who">{view.patient?.name ?? ''}</span>
-      {view.agent?.simulated === true && <span class="simulated">SIMULATED</span>}
       <span class="facts">{facts(view.patient)}</span>
     </div>
   )
@@ -139,7 +138,7 @@ function NoData({ state, elapsed, alarms }: { state: BedState; elapsed: number; 
     view.agent === null ? 'no gateway assigned' : view.agent.state === 'never' ? 'gateway never connected' : 'gateway not heard'
   return (
     <div class="nodata">
-      <b>** NO DATA</b>
+      <b class={since === null ? '' : 'alarming'}>{since === null ? 'NO DATA' : '** NO DATA'}</b>
       {since !== null && <span class="count">{counter(since + elapsed)}</span>}
       <span>
         {why}
@@ -179,6 +178,7 @@ function Links({ view }: { view: BedView }): VNode {
       ))}
       {view.limits_state === 'none' && <span class="said">no limits</span>}
       {view.limits_state === 'requested' && <span class="said">limits requested</span>}
+      {view.agent?.simulated === true && <span class="simulated">SIMULATED</span>}
     </div>
   )
 }

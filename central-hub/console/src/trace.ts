@@ -14,17 +14,15 @@ const KEEP_MS = 70_000
 
 export class Trace {
   readonly periodMs: number
-  // performance.now() of the latest arrival.
-  heardAt = -Infinity
   private pieces: Piece[] = []
 
   constructor(readonly channel: Channel) {
     this.periodMs = Math.max(0.1, channel.period_us / 1000)
   }
 
-  push(beginMs: number, samples: Int32Array, now: number): number {
+  // Returns the wall time at which the samples end.
+  push(beginMs: number, samples: Int32Array): number {
     const endMs = beginMs + samples.length * this.periodMs
-    this.heardAt = now
     const last = this.pieces.at(-1)
     // The agent's clock was set back: what was drawn ahead of it belongs to no time any more.
     if (last !== undefined && endMs < last.beginMs - 1_000) this.pieces = []

@@ -1,12 +1,14 @@
 // The unit: every bed in its fixed place, sized so that the numbers are as large as the screen allows.
 
 import type { VNode } from 'preact'
+import { Alone } from './alone'
 import { beds, connected, heardAt } from './feed'
 import { hubLink } from './age'
 import { counter } from './format'
+import { grid } from './grid'
 import { now } from './pulse'
 import { Tile } from './tile'
-import { grid, height, width } from './view'
+import { height, lanesAsked, width } from './view'
 
 // What strip and footer take (console.css: --strip, --footer).
 const CHROME_PX = 124
@@ -16,18 +18,25 @@ export function Unit(): VNode {
   const list = beds.value
   const { columns, rows } = grid(list.length, width.value, height.value - CHROME_PX)
   const tileHeight = (height.value - CHROME_PX) / rows
-  const lanes = tileHeight < SMALL_LANE_PX ? (rows * columns > 20 ? 1 : 2) : list.length <= 4 ? 3 : 2
+  const lanes = lanesAsked ?? lanesFor(list.length, rows * columns, tileHeight)
   return (
     <main
       class="unit"
       style={{ gridTemplateColumns: `repeat(${columns}, 1fr)`, gridTemplateRows: `repeat(${rows}, 1fr)` }}
     >
       {list.map((bed) => (
-        <Tile key={bed} bed={bed} lanes={lanes} />
+        <Alone key={bed} bed={bed}>
+          <Tile bed={bed} lanes={lanes} />
+        </Alone>
       ))}
       {list.length === 0 && <p class="waiting">waiting for the hub</p>}
     </main>
   )
+}
+
+function lanesFor(beds: number, places: number, tileHeight: number): number {
+  if (beds <= 4) return 3
+  return tileHeight < SMALL_LANE_PX && places > 20 ? 1 : 2
 }
 
 // Over everything, at once: what is on the screen is no longer what is at the beds.

@@ -103,9 +103,7 @@ export class Sweep {
       if (y > seen.high) seen.high = y
     })
     lane.seen = seen
-    // A first scale needs a beat to look at.
-    const enough = lane.scale.current !== undefined || lane.trace.heardAt > -Infinity
-    return enough && seen.high >= seen.low && lane.scale.adapt(seen, wrapped)
+    return seen.high >= seen.low && lane.scale.adapt(seen, wrapped)
   }
 
   private drawNew(pen: CanvasRenderingContext2D, lane: Lane, from: number, at: number): void {

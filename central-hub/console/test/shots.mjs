@@ -18,6 +18,8 @@ async function shot(name, options, prepare = async () => {}) {
   page.on('pageerror', (e) => console.log(`${name}: ${e}`))
   await page.goto(hub.url)
   await prepare(page, hub)
+  // Both flash phases lit, so that pictures of two versions can be laid side by side.
+  await page.waitForFunction(() => document.documentElement.dataset.on === 'fast slow')
   await page.screenshot({ path: join(out, `${name}.png`) })
   console.log(join(out, `${name}.png`))
   await page.close()
@@ -36,6 +38,9 @@ await shot('unit-4', { beds: 4 }, settled)
 await shot('unit-12', { beds: 12 }, settled)
 await shot('unit-16', { beds: 16 }, settled)
 await shot('unit-32', { beds: 32 }, settled)
+await shot('unit-8-720p', { beds: 8, page: { viewport: { width: 1280, height: 720 } } }, settled)
+await shot('unit-8-phone', { beds: 8, page: { viewport: { width: 412, height: 915 } } }, settled)
+await shot('unit-32-4k', { beds: 32, page: { deviceScaleFactor: 2 } }, settled)
 await shot('focus', { beds: 8 }, async (page, hub) => {
   await settled(page, hub, 2000)
   await page.keyboard.press('2')

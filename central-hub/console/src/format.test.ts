@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { age, asterisks, clock, counter, duration, gestation, grams, label, ucumText } from './format'
+
+test('durations count up as on a stopwatch', () => {
+  assert.deepEqual([0, 19_999, 725_000, 3_723_000, -5].map(duration), ['0:00', '0:19', '12:05', '1:02:03', '0:00'])
+  assert.deepEqual([42_000, 90_061_000].map(counter), ['00:00:42', '25:01:01'])
+})
+
+test('an age is rounded down within its unit and its unit grows with it', () => {
+  assert.deepEqual([0, 2_999, 99_999, 100_000, 5_999_000, 6_000_000].map(age), ['0 s', '2 s', '99 s', '1 min', '99 min', '1 h'])
+  assert.equal(age(NaN), '?')
+})
+
+test('a clock time is local, with leading zeros, and survives nonsense', () => {
+  const at = new Date(2026, 0, 14, 3, 2, 4).getTime()
+  assert.equal(clock(at), '03:02')
+  assert.equal(clock(at, true), '03:02:04')
+  assert.equal(clock(NaN), '--:--')
+})
+
+test('a newborn is described as the ward says it', () => {
+  assert.equal(gestation({ weeks: 32, days: 4 }), '32+4')
+  assert.equal(gestation(null), '')
+  assert.equal(grams(1820), '1820 g')
+})
+
+test('UCUM becomes what a monitor prints, and an unknown code stays itself', () => {
+  assert.deepEqual(['{beats}/min', 'mm[Hg]', 'Cel', 'cm[H2O]', 'mmol/L'].map(ucumText), ['/min', 'mmHg', '°C', 'cmH₂O', 'mmol/L'])
+  assert.equal(label('SpO2 71 < 85'), 'SpO₂ 71 < 85')
+})
+
+test('priority is told by asterisks as well as by colour', () => {
+  assert.deepEqual((['high', 'medium', 'low', 'advisory'] as const).map(asterisks), ['***', '**', '*', ''])
+})

@@ -1,0 +1,22 @@
+// Type checks and bundles the tests (Node 20 runs no TypeScript), then hands them to Node's own runner.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'vite'
+
+const run = (command, args) => spawnSync(command, args, { stdio: 'inherit' }).status ?? 1
+const types = run('npx', ['tsc', '-p', 'tsconfig.test.json'])
+if (types !== 0) process.exit(types)
+
+const tests = readdirSync('src').filter((file) => file.endsWith('.test.ts'))
+const outDir = mkdtempSync(join(tmpdir(), 'cotside-console-'))
+await build({
+  configFile: false,
+  logLevel: 'warn',
+  build: { ssr: true, outDir, emptyOutDir: true, rollupOptions: { input: tests.map((file) => join('src', file)), output: { entryFileNames: '[name].mjs' } } },
+})
+const status = run(process.execPath, ['--test', ...tests.map((file) => join(outDir, file.replace(/\.ts$/, '.mjs')))])
+rmSync(outDir, { recursive: true })
+process.exit(status)
