@@ -39,7 +39,7 @@ test('an age that is no number is gone, not fresh', () => {
 test('a trend value is never shown without its age', () => {
   assert.equal(freshness(100, 0, 'trend'), 'aging')
   assert.equal(freshness(121_000, 0, 'trend'), 'old')
-  assert.equal(freshness(601_000, 0, 'trend'), 'gone')
+  assert.equal(freshness(301_000, 0, 'trend'), 'gone')
 })
 
 test('an episodic value dims after an hour and goes before its clock time could mean another day', () => {

@@ -23,7 +23,7 @@ const MINUTE = 60_000
 // past twelve hours a clock time no longer says which day, so the number goes.
 const BOUNDS: Record<Pace, Bounds> = {
   continuous: { aging: 2_000, old: 5_000, gone: 10_000 },
-  trend: { aging: 0, old: 2 * MINUTE, gone: 10 * MINUTE },
+  trend: { aging: 0, old: 2 * MINUTE, gone: 5 * MINUTE },
   episodic: { aging: Infinity, old: 60 * MINUTE, gone: 12 * 60 * MINUTE },
 }
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { alarmsOf, byUrgency, highlight, isShown, mannerOf } from './alarms'
+import { alarmsOf, byUrgency, highlight, isShown, mannerOf, remarks } from './alarms'
 import type { Alarm, BedView } from './api'
 
 const alarm = (more: Partial<Alarm>): Alarm => ({
   episode: 1, version: 1, rule: 'limit-low', kind: 'physiological', priority: 'high', condition: 'active',
-  inactivation: { state: 'enabled' }, code: 150456, value: '71', limit: '85', ucum: '%', text: 'SpO2 71 < 85',
+  site: null, inactivation: { state: 'enabled' }, code: 150456, value: '71', limit: '85', ucum: '%', text: 'SpO2 71 < 85',
   onset_ms: 90_000, active_ms: 100_000, recorded: true, ...more,
 })
 const bed = (name: string, alarms: Alarm[], more: Partial<BedView> = {}): BedView => ({
@@ -48,4 +48,11 @@ test('only the number that an alarm names takes its colour', () => {
   const alarms = alarmsOf(bed('02', [alarm({})]), 200_000)
   assert.equal(highlight(alarms, [150456])?.priority, 'high')
   assert.equal(highlight(alarms, [147842]), undefined)
+})
+
+test('a pause says how long it still lasts, and an unrecorded alarm says so', () => {
+  const pause = { state: 'audio-paused', until_us: 267_000_000 }
+  const [paused] = alarmsOf(bed('06', [alarm({ inactivation: pause, recorded: false })]), 200_000)
+  assert.ok(paused !== undefined)
+  assert.deepEqual(remarks(paused, 200_000), ['AUDIO PAUSED 1:07', 'NOT RECORDED'])
 })

@@ -1,6 +1,7 @@
 // What the station makes of the alarms it is sent: which show, how they show, and in which order.
 
 import type { Alarm, BedView, Priority } from './api'
+import { duration } from './format'
 
 // flash: as the priority flashes. solid: colour and text, still (audio paused, acknowledged). plain: words only.
 export type Manner = 'flash' | 'solid' | 'plain'
@@ -15,6 +16,8 @@ export interface ShownAlarm {
   sinceMs: number
   code: number | null
   recorded: boolean
+  // Hub wall time at which a pause ends by itself.
+  untilMs: number | null
   // "AUDIO PAUSED", "ACK", "LATCHED"
   note: string
 }
@@ -51,6 +54,7 @@ export function alarmsOf(bed: BedView, hubAtMs: number): ShownAlarm[] {
     sinceMs: Math.max(0, hubAtMs - (alarm.active_ms ?? alarm.onset_ms)),
     code: alarm.code,
     recorded: alarm.recorded,
+    untilMs: alarm.inactivation.until_us === undefined ? null : alarm.inactivation.until_us / 1000,
     note: NOTES[alarm.inactivation.state] ?? (alarm.condition === 'latched' ? 'LATCHED' : ''),
   }))
   const lost = linkLost(bed)
@@ -69,6 +73,7 @@ function linkLost(bed: BedView): ShownAlarm | undefined {
     sinceMs: bed.link_lost_ms,
     code: null,
     recorded: true,
+    untilMs: null,
     note: '',
   }
 }
@@ -81,6 +86,12 @@ export function byUrgency(a: ShownAlarm, b: ShownAlarm): number {
     a.sinceMs - b.sinceMs ||
     a.bed.localeCompare(b.bed)
   )
+}
+
+// What is said beside the alarm's text at this hub time: why it is quiet and for how long, and what is not on disk yet.
+export function remarks(alarm: ShownAlarm, wallMs: number): string[] {
+  const left = alarm.untilMs === null ? '' : ` ${duration(alarm.untilMs - wallMs)}`
+  return [alarm.note === '' ? '' : alarm.note + left, alarm.recorded ? '' : 'NOT RECORDED'].filter((w) => w !== '')
 }
 
 // The priority that colours a number, if an alarm names its code.

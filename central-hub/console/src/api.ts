@@ -33,7 +33,8 @@ export interface Alarm {
   kind: string
   priority: Priority
   condition: 'delaying' | 'active' | 'latched' | 'inactive'
-  inactivation: { state: string; until_ms?: number }
+  site: string | null
+  inactivation: { state: string; until_us?: number }
   code: number | null
   value: string | null
   limit: string | null

@@ -28,7 +28,7 @@ export function Footer(): VNode {
       <span class={`hub ${link}`}>
         hub <b>{link === 'live' ? (trip === null ? 'live' : thousandths(trip)) : link}</b>
       </span>
-      <span>
+      <span class="minor">
         heard <b class="fixed">{Number.isFinite(silent) ? `${(silent / 1000).toFixed(1)} s` : 'never'}</b>
       </span>
       <span>
@@ -37,7 +37,7 @@ export function Footer(): VNode {
       <span>
         waves <b>{wavesConnected.value ? `delayed ${WAVE_DELAY_MS / 1000} s` : 'off'}</b>
       </span>
-      <span>
+      <span class="minor">
         <b>{Math.round(framesPerSecond.value)}</b> frames/s
       </span>
       {!storeOk.value && <b class="fault">HUB IS NOT RECORDING</b>}

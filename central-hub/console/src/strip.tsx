@@ -2,21 +2,22 @@
 
 import { useComputed } from '@preact/signals'
 import type { VNode } from 'preact'
-import { alarmsOf, byUrgency, type ShownAlarm } from './alarms'
+import { alarmsOf, byUrgency, remarks, type ShownAlarm } from './alarms'
 import { bedState, beds, unit } from './feed'
 import { asterisks, clock, day, duration, label } from './format'
 import { now, wall } from './pulse'
 import { focused, width } from './view'
 
+// Widths in console.css, of a screen that is wide and one that is not.
 const SMALL_PX = 340
-const LEAD_PX = 820
-const SIDES_PX = 400
+const TAKEN_PX = { wide: 1220, narrow: 800 }
+const WIDE_PX = 1500
 
 export function Strip(): VNode {
   const alarms = useComputed(() => allAlarms())
   const list = alarms.value
   const lead = list[0]
-  const room = 2 * Math.max(0, Math.floor((width.value - LEAD_PX - SIDES_PX) / SMALL_PX))
+  const room = 2 * Math.max(0, Math.floor((width.value - (width.value >= WIDE_PX ? TAKEN_PX.wide : TAKEN_PX.narrow)) / SMALL_PX))
   const rest = list.slice(1)
   const shown = rest.length > room ? rest.slice(0, Math.max(0, room - 1)) : rest
   const more = rest.length - shown.length
@@ -72,8 +73,9 @@ function Chip({ alarm, lead = false }: { alarm: ShownAlarm; lead?: boolean }): V
       </span>
       <small>
         <b>{duration(alarm.sinceMs + now.value)}</b>
-        {alarm.note !== '' && <span>{alarm.note}</span>}
-        {!alarm.recorded && <span>NOT RECORDED</span>}
+        {remarks(alarm, wall(now.value)).map((words) => (
+          <span key={words}>{words}</span>
+        ))}
       </small>
     </button>
   )

@@ -3,13 +3,13 @@
 import { useComputed } from '@preact/signals'
 import type { VNode } from 'preact'
 import { hubLink } from './age'
-import { alarmsOf, type ShownAlarm } from './alarms'
+import { alarmsOf, remarks, type ShownAlarm } from './alarms'
 import type { BedView, Device, Patient } from './api'
 import { bedState, connected, heardAt, type BedState } from './feed'
 import { asterisks, clock, counter, duration, gestation, grams, label, ucumText } from './format'
 import { ageWords, BloodPressure, Measured, readingWords } from './number'
 import { pick, type Reading } from './pick'
-import { now } from './pulse'
+import { now, wall } from './pulse'
 import { focused } from './view'
 import { Waves } from './waves'
 
@@ -115,7 +115,8 @@ function AlarmBar({ alarms }: { alarms: ShownAlarm[] }): VNode | null {
   const alarm = alarms[0]
   if (alarm === undefined) return null
   const text = label(alarm.text)
-  const small = [alarm.note, alarm.recorded ? '' : 'NOT RECORDED', alarms.length > 1 ? `+${alarms.length - 1}` : '']
+  const small = remarks(alarm, wall(now.value))
+  if (alarms.length > 1) small.push(`+${alarms.length - 1}`)
   const chars = asterisks(alarm.priority).length + 1 + text.length
   return (
     <div class={`bar ${alarm.priority} ${alarm.manner}`} style={{ '--chars': String(Math.max(12, chars)) }}>
@@ -124,7 +125,7 @@ function AlarmBar({ alarms }: { alarms: ShownAlarm[] }): VNode | null {
       </span>
       <span class="since">
         <b>{duration(alarm.sinceMs)}</b>
-        <small>{small.filter((w) => w !== '').join(' · ')}</small>
+        <small>{small.join(' · ')}</small>
       </span>
     </div>
   )
@@ -189,7 +190,7 @@ export function Link({ device }: { device: Device }): VNode {
   return (
     <span class={live ? 'link' : 'link said'}>
       {live ? '●' : '○'} {device.model === '' ? device.name : device.model}
-      {live ? '' : ` ${device.state}`}
+      {live ? '' : ` ${device.state.replaceAll('-', ' ')}`}
     </span>
   )
 }
