@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::{Context, Peer};
 use crate::people::{Permission, Token, Who};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -96,25 +96,27 @@ fn is_misdirected(request: &Request) -> bool {
         && !host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Around everything: refuses misdirected requests, names the request, and closes the browser's doors.
+/// Answers no request that was meant for another host.
+pub(super) async fn direct(request: Request, next: Next) -> Response {
+    if !is_misdirected(&request) {
+        return next.run(request).await;
+    }
+    let status = StatusCode::MISDIRECTED_REQUEST;
+    Problem::new(status, "misdirected", "This is not the host that was asked for.").into_response()
+}
+
+/// Around everything: names the request and closes the browser's doors.
 pub(super) async fn frame(State(context): State<Context>, request: Request, next: Next) -> Response {
     let is_secure = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_secure);
     let id = context.next_request();
-    // The path names beds and files, never a patient; the query is left out.
-    let span = (request.method().clone(), request.uri().path().to_owned());
+    let method = request.method().clone();
+    // The route as the table writes it: what was typed behind it stays out of the log.
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let began_at = context.clock.now().mono;
-    let mut response = if is_misdirected(&request) {
-        Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "misdirected",
-            "This is not the host that was asked for.",
-        )
-        .into_response()
-    } else {
-        next.run(request).await
-    };
+    let mut response = next.run(request).await;
     let took_us = context.clock.now().mono.since(began_at).as_micros() as u64;
-    tracing::debug!(id, method = %span.0, path = span.1, status = response.status().as_u16(), took_us, "request");
+    let route = route.as_ref().map_or("console", MatchedPath::as_str);
+    tracing::debug!(id, %method, route, status = response.status().as_u16(), took_us, "request");
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::from(id));
     for (name, value) in [

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use std::time::Duration;
 use tower_http::compression::CompressionLayer;
@@ -87,6 +87,7 @@ impl Routes {
     pub(super) fn into_router(self) -> Router {
         self.router
             .layer(DefaultBodyLimit::max(BODY_MAX))
+            .layer(from_fn(gate::direct))
             .layer(from_fn_with_state(self.context.clone(), problem::render))
             .layer(CompressionLayer::new())
             .layer(from_fn_with_state(self.context.clone(), gate::frame))

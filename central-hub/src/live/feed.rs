@@ -145,3 +145,90 @@ fn frame(event: &str, data: &impl Serialize) -> Bytes {
     frame.extend_from_slice(b"\n\n");
     Bytes::from(frame)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Feed, Output, PULSE_EVERY};
+    use crate::feed::{Item, News};
+    use crate::unit::view::UnitName;
+    use crate::unit::{Roster, Unit};
+    use cotside_protocol::model::{Mono, Now, Wall};
+    use cotside_protocol::wire::topic::AgentId;
+    use cotside_protocol::wire::upstream::{LinkState, LinkStatus, OutboxStatus, Status};
+    use std::time::Duration;
+
+    const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(0) };
+
+    fn feed() -> Feed {
+        let unit = UnitName { id: "nicu".to_owned(), name: "NICU".to_owned() };
+        let mut feed = Feed::new(Unit::new(Roster { unit, beds: vec![("01".to_owned(), None)] }), START.mono);
+        feed.handle(START, item(News::Connected));
+        while feed.poll().is_some() {}
+        feed
+    }
+
+    fn item(what: News) -> Item {
+        Item { agent: AgentId::new("gw-01").unwrap(), bed: Some("01".to_owned()), what }
+    }
+
+    fn status(detail: &str) -> News {
+        let link = LinkStatus {
+            link: 0,
+            name: "monitor".to_owned(),
+            driver: "intellivue".to_owned(),
+            state: LinkState::Live,
+            detail: detail.to_owned(),
+            manufacturer: String::new(),
+            model: String::new(),
+            serial: String::new(),
+            firmware: String::new(),
+            heard_ms: None,
+            frames: 0,
+            malformed_bytes: 0,
+        };
+        let outbox = OutboxStatus::default();
+        News::Status(Status { epoch: String::new(), wall_us: 0, links: vec![link], outbox })
+    }
+
+    #[test]
+    fn changes_are_gathered_to_the_next_pulse_and_sent_once() {
+        let mut feed = feed();
+        for detail in ["a", "b", "c"] {
+            feed.handle(START, item(status(detail)));
+            assert!(feed.poll().is_none());
+        }
+        feed.pulse(START.mono + PULSE_EVERY);
+        assert!(matches!(feed.poll(), Some(Output::Beds(beds)) if beds.contains("01")));
+        assert!(feed.poll().is_none());
+    }
+
+    #[test]
+    fn what_is_urgent_does_not_wait_for_the_pulse() {
+        let mut feed = feed();
+        feed.handle(START, item(status("a")));
+        feed.handle(START, item(News::Disconnected { why: "test" }));
+        assert!(matches!(feed.poll(), Some(Output::Beds(_))));
+        // The gathered change went with it.
+        assert!(feed.poll().is_none());
+    }
+
+    #[test]
+    fn a_tick_comes_every_second_and_age_alone_is_news() {
+        let mut feed = feed();
+        let (mut ticks, mut beds) = (0, 0);
+        let mut now = START.mono;
+        for _ in 0..40 {
+            now = now + Duration::from_millis(250);
+            feed.pulse(now);
+            while let Some(output) = feed.poll() {
+                match output {
+                    Output::Tick => ticks += 1,
+                    Output::Beds(_) => beds += 1,
+                    Output::Waves(_) | Output::Snapshot => unreachable!("nobody asked"),
+                }
+            }
+        }
+        // Seen first, then late, then lost.
+        assert_eq!((ticks, beds), (10, 3));
+    }
+}

@@ -26,6 +26,7 @@ impl Lockout {
         of_pair.max(of_address)
     }
 
+    /// Also called before a try, and taken back by [`Lockout::succeeded`].
     pub(super) fn failed(&mut self, now: Mono, name: &str, address: IpAddr) {
         if self.failures.len() >= TRACKED_MAX {
             self.failures.retain(|_, times| times.last().is_some_and(|at| now.since(*at) < WINDOW));
@@ -44,6 +45,10 @@ impl Lockout {
 
     pub(super) fn succeeded(&mut self, name: &str, address: IpAddr) {
         self.failures.remove(&(Some(name.to_owned()), address));
+        // The address keeps what others failed at from there; only this try was none.
+        if let Some(times) = self.failures.get_mut(&(None, address)) {
+            times.pop();
+        }
     }
 
     /// Until fewer than `max` failures lie within the window.
@@ -96,5 +101,15 @@ mod tests {
         lockout.succeeded("ana", HERE);
         lockout.failed(Mono(0), "ana", HERE);
         assert_eq!(lockout.remaining(Mono(1), "ana", HERE), None);
+    }
+
+    #[test]
+    fn logging_in_often_from_one_address_is_no_guessing() {
+        let mut lockout = Lockout::default();
+        for _ in 0..1000 {
+            assert_eq!(lockout.remaining(Mono(0), "ana", HERE), None);
+            lockout.failed(Mono(0), "ana", HERE);
+            lockout.succeeded("ana", HERE);
+        }
     }
 }

@@ -232,3 +232,6 @@ impl Agent {
         self.clock.is_boot(header.boot) && now.since(self.clock.ours(now, header.mono)) <= RECORD_CURRENT
     }
 }
+
+#[cfg(test)]
+mod tests;
