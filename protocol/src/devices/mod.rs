@@ -7,10 +7,10 @@ pub mod masimo;
 use crate::device::{Driver, PeerKind};
 
 /// Every driver the agent knows.
-pub const DRIVERS: &[&Driver] = &[&hl7::DRIVER, &masimo::DRIVER];
+pub const DRIVERS: &[&Driver] = &[&hl7::DRIVER, &intellivue::DRIVER, &masimo::DRIVER];
 
 /// Every driver's simulated device, for simulators and tests.
-pub const PEERS: &[&PeerKind] = &[&hl7::PEER, &masimo::PEER];
+pub const PEERS: &[&PeerKind] = &[&hl7::PEER, &intellivue::PEER, &masimo::PEER];
 
 pub fn driver(name: &str) -> Option<&'static Driver> {
     DRIVERS.iter().find(|driver| driver.name == name).copied()

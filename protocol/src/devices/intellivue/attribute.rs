@@ -7,7 +7,7 @@ use crate::model::{Decimal, DeviceText, Quality, Wall};
 pub(super) mod id {
     macro_rules! ids { ($($name:ident = $value:literal,)*) => { $(pub(in super::super) const $name: u16 = $value;)* } }
     ids! {
-        ALERTS_PATIENT = 0x0902, ALERTS_TECHNICAL = 0x0904, COLOUR = 0x0911, ALERT_STATE = 0x0916, DISPLAY = 0x0917,
+        ALERTS_PATIENT = 0x0902, ALERTS_TECHNICAL = 0x0904, ALERT_STATE = 0x0916,
         BED_LABEL = 0x091E, HANDLE = 0x0921, LABEL = 0x0924, LABEL_TEXT = 0x0927, MODEL = 0x0928,
         PRODUCTION = 0x092D, TYPE = 0x092F, METRIC = 0x093F, METRIC_STATE = 0x0940, OPERATING_MODE = 0x0946,
         COMPOUND = 0x094B, NUMERIC = 0x0950, PATIENT_ID = 0x095A, WAVE_COMPOUND = 0x0967, SAMPLES = 0x096D,
@@ -34,8 +34,8 @@ impl Float {
         Some(Decimal::new(signed, (self.0 >> 24) as u8 as i8))
     }
 
-    pub(super) fn new(mantissa: i32, exponent: i8) -> Self {
-        Self(u32::from(exponent as u8) << 24 | (mantissa as u32 & 0x00FF_FFFF))
+    pub(super) const fn new(mantissa: i32, exponent: i8) -> Self {
+        Self((exponent as u8 as u32) << 24 | (mantissa as u32 & 0x00FF_FFFF))
     }
 }
 

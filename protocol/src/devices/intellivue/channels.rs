@@ -29,8 +29,8 @@ type Key = (u16, u16, u16);
 pub(super) struct Channels {
     contexts: BTreeMap<Key, Context>,
     seats: Vec<Seat>,
-    /// The pace of what is not episodic, by the averaging asked for.
-    pace: Pace,
+    /// The pace of what is not episodic, by the averaging in force.
+    pub(super) pace: Pace,
     /// Numbers without a known label are held back (else only those that may be settings).
     pub(super) is_strict: bool,
     /// The monitor as a whole is in demonstration mode.

@@ -33,7 +33,6 @@ const NO_TIME: [u8; 8] = [0xFF; 8];
 
 /// Object classes.
 pub(super) mod class {
-    pub(in super::super) const ENUMERATION: u16 = 0x05;
     pub(in super::super) const NUMERIC: u16 = 0x06;
     pub(in super::super) const WAVE: u16 = 0x09;
     pub(in super::super) const MDS: u16 = 0x21;

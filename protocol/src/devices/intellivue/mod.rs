@@ -12,6 +12,7 @@ mod labels;
 mod message;
 mod octets;
 mod params;
+mod peer;
 mod query;
 mod session;
 mod settings;
@@ -19,6 +20,7 @@ mod settings;
 mod tests;
 
 use crate::device::{Driver, Framing, Parity, Transport};
+pub use peer::PEER;
 
 pub static DRIVER: Driver = Driver {
     name: "intellivue",

@@ -11,7 +11,7 @@ use super::duties::Duties;
 use super::frame::{self, Deframer, Found};
 use super::message::{Attributes, Link, Message, Reply, class};
 use super::query::{Query, Wishes};
-use super::settings::Wanted;
+use super::settings::{Averaging, Wanted};
 use crate::device::{Hangup, Input, Output, Path, Session};
 use crate::model::{Event, Identity, Ignored, Malformed, Mono, Now, Tally};
 use std::collections::VecDeque;
@@ -38,6 +38,8 @@ pub(super) struct Intellivue {
     state: State,
     wanted: Wanted,
     wishes: Wishes,
+    /// What was asked for, then what was granted.
+    averaging: Averaging,
     /// Where the monitor is; None: on the network, not found yet.
     monitor: Option<Path>,
     deframer: Deframer,
@@ -87,6 +89,7 @@ impl Intellivue {
             state: State::Listening,
             channels: Channels::new(wanted.averaging.pace(), !wanted.listens),
             wishes,
+            averaging: wanted.averaging,
             monitor,
             deframer: Deframer::default(),
             clock: Clock::default(),
@@ -186,7 +189,8 @@ impl Intellivue {
         self.tally.frames += 1;
         // An announcement on a line not heard from means that the link is a network after all.
         let is_unheard = self.monitor == Some(Path::Line) && self.tally.frames == 1;
-        if matches!(self.state, State::Seeking { .. }) || (is_unheard && !self.wanted.listens) {
+        let may_turn = is_unheard && !self.wanted.listens && self.wanted.may_be_lan();
+        if may_turn || matches!(self.state, State::Seeking { .. }) {
             self.monitor = Some(Path::Datagram(address));
             self.heard_at = now;
             self.clear(now);
@@ -227,10 +231,14 @@ impl Intellivue {
             (State::Listening, _) => Err(Ignored::NotOurs),
 
             (State::Associating { .. }, Message::Associated(info)) => {
-                if info.options.is_none_or(|granted| granted & self.wishes.options == 0) {
-                    self.event(Event::Notice(
-                        "the monitor granted no extended polls: its software is too old",
-                    ));
+                match info.options.and_then(Averaging::granted) {
+                    Some(averaging) => {
+                        self.averaging = averaging;
+                        self.channels.pace = averaging.pace();
+                    }
+                    None => self.event(Event::Notice(
+                        "the monitor granted no stream of numerics: another of its ports may hold the averaging",
+                    )),
                 }
                 self.state = State::AwaitingSystem { until: now + MDS_CREATE_MAX };
                 Ok(())
@@ -288,7 +296,7 @@ impl Intellivue {
 
     fn duties(&self, now: Mono) -> Duties {
         let selects = self.wishes.labels.as_ref().is_some_and(|labels| !labels.is_empty());
-        let silent = STREAM_SILENT + self.wanted.averaging.period();
+        let silent = STREAM_SILENT + self.averaging.period();
         Duties::new(now, selects, self.wanted.has_waves(), silent)
     }
 

@@ -74,6 +74,14 @@ pub(super) enum Averaging {
     OneMinute,
 }
 
+/// The cable, as far as configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Unsaid,
+    Serial,
+    Lan,
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Waves {
     None,
@@ -84,7 +92,7 @@ pub(super) enum Waves {
 
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    is_lan: bool,
+    over: Over,
     pub(super) address: Option<SocketAddr>,
     pub(super) mac: Option<String>,
     pub(super) averaging: Averaging,
@@ -95,7 +103,11 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn read(settings: &Settings) -> Result<Self, BadSetting> {
         Ok(Self {
-            is_lan: settings.get("over") == Some("lan"),
+            over: match settings.get("over") {
+                Some("serial") => Over::Serial,
+                Some("lan") => Over::Lan,
+                _ => Over::Unsaid,
+            },
             address: settings.get("address").map(address).transpose()?,
             mac: settings.get("mac").map(mac).transpose()?,
             averaging: match settings.get("numerics") {
@@ -109,7 +121,12 @@ impl Wanted {
     }
 
     pub(super) fn is_lan(&self) -> bool {
-        self.is_lan || self.address.is_some() || self.mac.is_some()
+        self.over == Over::Lan || self.address.is_some() || self.mac.is_some()
+    }
+
+    /// Whether a connect indication may turn this line into a network.
+    pub(super) fn may_be_lan(&self) -> bool {
+        self.over != Over::Serial
     }
 
     pub(super) fn has_waves(&self) -> bool {
@@ -134,6 +151,16 @@ impl Wanted {
 }
 
 impl Averaging {
+    /// What the extended poll options grant: the shortest wins.
+    pub(super) fn granted(options: u32) -> Option<Self> {
+        let known = [
+            (UserInfo::NUMERICS_1_S, Self::OneSecond),
+            (UserInfo::NUMERICS_12_S, Self::TwelveSeconds),
+            (UserInfo::NUMERICS_60_S, Self::OneMinute),
+        ];
+        known.into_iter().find(|(bit, _)| options & bit != 0).map(|(_, averaging)| averaging)
+    }
+
     /// From one reply to the next.
     pub(super) const fn period(self) -> Duration {
         match self {
