@@ -37,11 +37,10 @@ pub struct Agent {
 
 #[derive(Clone, Debug)]
 pub struct Hub {
-    pub host: String,
-    pub port: u16,
-    pub authority: PathBuf,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
+    /// Host and port, where they are not those of the enrolment.
+    pub address: Option<(String, u16)>,
+    /// Where enrolment leaves key, certificate and authority.
+    pub credentials: PathBuf,
 }
 
 /// Reads and checks the text of a configuration file; `file` is how the problems call it.
@@ -97,23 +96,23 @@ fn hub(
     state_dir: Option<&std::path::Path>,
 ) -> Option<Hub> {
     let section = Section::read(problems, "[hub]", span, table, keys::HUB);
-    let address = section.text("address")?;
-    let Some((host, port)) = host_and_port(address) else {
-        problems.at(
-            section.at("address"),
-            format!("address: expected \"mqtts://host:port\", such as \"mqtts://hub.hospital.example:8883\", found \"{address}\""),
-        );
-        return None;
-    };
-    let path = |key: &str, name: &str| {
-        section.text(key).map(PathBuf::from).or_else(|| state_dir.map(|dir| dir.join(name)))
+    let address = match section.text("address") {
+        None => None,
+        Some(text) => match host_and_port(text) {
+            Some(address) => Some(address),
+            None => {
+                let words =
+                    "address: expected \"mqtts://host:port\", such as \"mqtts://hub.hospital.example:8883\"";
+                problems.at(section.at("address"), format!("{words}, found \"{text}\""));
+                return None;
+            }
+        },
     };
     Some(Hub {
-        host,
-        port,
-        authority: path("authority", "authority.pem")?,
-        certificate: path("certificate", "certificate.pem")?,
-        key: path("key", "key.pem")?,
+        address,
+        credentials: section
+            .text("credentials")
+            .map_or_else(|| state_dir.map(Into::into), |path| Some(path.into()))?,
     })
 }
 

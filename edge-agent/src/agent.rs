@@ -12,8 +12,10 @@ use crate::link::{self, tap::Tap};
 use crate::local::{self, TapPoint};
 use crate::row::{FromStore, UplinkRequest};
 use crate::store::{self, Store};
+use crate::uplink;
 use anyhow::Result;
 use cotside_config::agent::Agent;
+use cotside_protocol::wire::convert;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::{self, Stages, Stop};
 use std::sync::Arc;
@@ -61,14 +63,21 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
     let (to_store, requests) = mpsc::channel(store::REQUESTS_MAX);
     let (asks, asked) = mpsc::channel(store::ASKS_MAX);
     let (from_store, told) = mpsc::channel(store::FROM_STORE_MAX);
-    let (to_uplink, uplink_requests) = mpsc::channel(NOTICES_MAX);
+    let (to_uplink, uplink_requests) = mpsc::channel(uplink::UPLINK_REQUESTS_MAX);
     let (notify, notices) = mpsc::channel(NOTICES_MAX);
     let (hear, heard) = mpsc::channel(HEARD_MAX);
     let (questions, asked_by_people) = mpsc::channel(local::QUESTIONS_MAX);
 
     let store_wires = store::Wires { requests, asks: asked, uplink: from_store, bed: notify.clone() };
     stages.start("store", STORE_STOPS_WITHIN, |stop| store::run(store, clock, store_wires, stop));
-    stages.start("uplink", STOPS_WITHIN, |stop| alone(told, uplink_requests, asks, stop));
+    match uplink_settings(&config) {
+        Some(settings) => {
+            let wires = uplink::Wires { requests: uplink_requests, store: told, asks, bed: notify };
+            let log = log.clone();
+            stages.start("uplink", STOPS_WITHIN, |stop| uplink::run(settings, log, clock, wires, stop));
+        }
+        None => stages.start("uplink", STOPS_WITHIN, |stop| alone(told, uplink_requests, asks, stop)),
+    }
 
     let boot = log.boot;
     let bed = Bed::new(bed_setup(&config, boot), clock.now());
@@ -116,6 +125,15 @@ fn store_settings(config: &Agent) -> store::Settings {
         software: SOFTWARE.to_owned(),
         ..store::Settings::default()
     }
+}
+
+fn uplink_settings(config: &Agent) -> Option<uplink::Settings> {
+    config.hub.as_ref().map(|hub| uplink::Settings {
+        credentials: hub.credentials.clone(),
+        address: hub.address.clone(),
+        software: SOFTWARE.to_owned(),
+        provenance: convert::provenance(config.provenance),
+    })
 }
 
 fn bed_setup(config: &Agent, boot: u32) -> Setup {

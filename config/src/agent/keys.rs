@@ -53,27 +53,15 @@ pub(super) const AGENT: &[Key] = &[
 pub(super) const HUB: &[Key] = &[
     Key {
         name: "address",
-        doc: "The hub, by the name that its certificate carries.",
-        need: Need::Required { example: "\"mqtts://hub.hospital.example:8883\"" },
+        doc: "Where the hub is reached, if not at the address that it gave at enrolment.",
+        need: Need::Optional { example: "\"mqtts://hub.hospital.example:8883\"" },
         kind: Kind::Text,
     },
     Key {
-        name: "authority",
-        doc: "Certificate of the authority that signed the hub's. `edge-agent enroll` writes all three.\n\
-              Default: authority.pem, certificate.pem and key.pem in state_dir.",
-        need: Need::Optional { example: "\"/var/lib/cotside/authority.pem\"" },
-        kind: Kind::Path,
-    },
-    Key {
-        name: "certificate",
-        doc: "This agent's certificate.",
-        need: Need::Optional { example: "\"/var/lib/cotside/certificate.pem\"" },
-        kind: Kind::Path,
-    },
-    Key {
-        name: "key",
-        doc: "This agent's private key. It never leaves this machine.",
-        need: Need::Optional { example: "\"/var/lib/cotside/key.pem\"" },
+        name: "credentials",
+        doc: "The directory in which `edge-agent enroll` leaves this agent's key, its certificate and the hub's authority.\n\
+              Default: state_dir.",
+        need: Need::Optional { example: "\"/var/lib/cotside\"" },
         kind: Kind::Path,
     },
 ];

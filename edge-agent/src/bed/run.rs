@@ -51,8 +51,8 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
                 // Whoever asked may have left.
                 let _ = question.send(bed.snapshot(clock.now()));
             }
-            permit = wires.store.reserve(), if !held.store.is_empty() => held.to_store(permit.ok()),
-            permit = wires.uplink.reserve(), if held.announce.is_some() => held.to_uplink(permit.ok()),
+            permit = wires.store.reserve(), if !held.store.is_empty() => held.give_store(permit.ok()),
+            permit = wires.uplink.reserve(), if held.announce.is_some() => held.give_uplink(permit.ok()),
             () = tokio::time::sleep_until(clock.instant(wake_at).into()) => bed.handle(clock.now(), Input::Timeout),
         }
     }
@@ -125,19 +125,19 @@ impl Held {
     fn pass_on(&mut self, wires: &Wires) {
         while !self.store.is_empty() {
             match wires.store.try_reserve() {
-                Ok(permit) => self.to_store(Some(permit)),
+                Ok(permit) => self.give_store(Some(permit)),
                 Err(_) => return,
             }
         }
     }
 
-    fn to_store(&mut self, permit: Option<mpsc::Permit<'_, StoreRequest>>) {
+    fn give_store(&mut self, permit: Option<mpsc::Permit<'_, StoreRequest>>) {
         if let (Some(permit), Some(request)) = (permit, self.store.pop_front()) {
             permit.send(request);
         }
     }
 
-    fn to_uplink(&mut self, permit: Option<mpsc::Permit<'_, UplinkRequest>>) {
+    fn give_uplink(&mut self, permit: Option<mpsc::Permit<'_, UplinkRequest>>) {
         if let (Some(permit), Some(request)) = (permit, self.announce.take()) {
             permit.send(request);
         }

@@ -15,7 +15,10 @@ pub(super) fn check(path: &Path) -> Result<Exit, Failed> {
 pub(super) fn summary(config: &Agent) -> String {
     let mut out = format!("agent {}, state in {}\n", config.id, config.state_dir.display());
     let _ = match &config.hub {
-        Some(hub) => writeln!(out, "hub   {}:{}", hub.host, hub.port),
+        Some(hub) => match &hub.address {
+            Some((host, port)) => writeln!(out, "hub   {host}:{port}"),
+            None => writeln!(out, "hub   as enrolled, credentials in {}", hub.credentials.display()),
+        },
         None => writeln!(out, "hub   none: the agent stands alone"),
     };
     for link in &config.links {

@@ -118,9 +118,7 @@ fn play_capture(
 ) -> Result<Replay, Bad> {
     let mut header = String::new();
     let mut replay: Option<Replay> = None;
-    let mut number = 0;
-    for line in reader.lines() {
-        number += 1;
+    for (number, line) in (1..).zip(reader.lines()) {
         let line = line.map_err(Bad::Read)?;
         let bad = |words: &str| Bad::Words(format!("line {number}: {words}"));
         if !line.trim_start().starts_with('+') {

@@ -55,6 +55,14 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// The hub's name in its certificate stays; only the way to it is another.
+    pub fn reached_at(self, address: &Option<(String, u16)>) -> Self {
+        match address.clone() {
+            Some((host, port)) => Self { host, port, ..self },
+            None => self,
+        }
+    }
+
     /// Reads the files of an enrolled gateway; the error is words for the biomedical engineer.
     pub fn load(directory: &Path) -> Result<Self, String> {
         let hub = directory.join("hub.json");

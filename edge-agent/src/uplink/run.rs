@@ -45,6 +45,8 @@ const FAREWELL_WITHIN: Duration = Duration::from_millis(500);
 pub struct Settings {
     /// Where enrolment left the gateway's certificate and the hub's address.
     pub credentials: PathBuf,
+    /// Where the hub is reached, if not at the address that it gave at enrolment.
+    pub address: Option<(String, u16)>,
     pub software: String,
     pub provenance: Provenance,
 }
@@ -64,7 +66,9 @@ pub async fn run(settings: Settings, log: Log, clock: Clock, wires: Wires, mut s
     let mut uplink = Uplink::new(&settings, log, clock, time, wires);
     loop {
         let began = clock.now().mono;
-        let ended = match Credentials::load(&settings.credentials) {
+        let ended = match Credentials::load(&settings.credentials)
+            .map(|enrolled| enrolled.reached_at(&settings.address))
+        {
             Ok(credentials) => uplink.connect(&credentials, &mut stop).await,
             Err(words) => Ended::Lost(words),
         };
