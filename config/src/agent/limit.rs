@@ -26,44 +26,41 @@ pub(super) fn limits(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Vec<Lim
         {
             problems.at(section.at("low"), format!("low = {low} must be below high = {high}"));
         }
-        let Some(row) = parameter_of(problems, &section) else { continue };
+        let rows = parameters_of(problems, &section);
         let (Some(delay), Some(priority)) = (section.duration("delay"), section.text("priority")) else {
             continue;
-        };
-        let ucum = match section.text("ucum") {
-            None => row.ucum,
-            Some(given) => match PARAMETERS.iter().find(|row| row.ucum == given) {
-                Some(row) => row.ucum,
-                None => {
-                    problems.at(
-                        section.at("ucum"),
-                        format!("ucum: \"{given}\" is no unit of any parameter; {} is usual here", row.ucum),
-                    );
-                    continue;
-                }
-            },
         };
         let priority = match priority {
             "high" => Priority::High,
             "low" => Priority::Low,
             _ => Priority::Medium,
         };
-        for (side, name, threshold) in [(LimitSide::Low, "low", low), (LimitSide::High, "high", high)] {
-            let Some(threshold) = threshold else { continue };
-            if limits
-                .iter()
-                .any(|limit| (limit.code, limit.side, limit.priority) == (row.code, side, priority))
-            {
-                problems.at(
-                    section.at(name),
-                    format!("{} has a {name} limit of this priority already", row.label),
-                );
-                continue;
+        for row in rows {
+            let Some(ucum) = ucum_of(problems, &section, row) else { continue };
+            for (side, name, threshold) in [(LimitSide::Low, "low", low), (LimitSide::High, "high", high)] {
+                let Some(threshold) = threshold else { continue };
+                let same =
+                    |limit: &&Limit| (limit.code, limit.side, limit.priority) == (row.code, side, priority);
+                if limits.iter().any(|limit| same(&limit)) {
+                    let words = format!("{} has a {name} limit of this priority already", row.label);
+                    problems.at(section.at(name), words);
+                    continue;
+                }
+                limits.push(Limit { code: row.code, side, threshold, ucum, delay, priority });
             }
-            limits.push(Limit { code: row.code, side, threshold, ucum, delay, priority });
         }
     }
     limits
+}
+
+fn ucum_of(problems: &mut Problems<'_>, section: &Section, row: &Parameter) -> Option<&'static str> {
+    let Some(given) = section.text("ucum") else { return Some(row.ucum) };
+    let known = PARAMETERS.iter().map(|row| row.ucum).find(|ucum| *ucum == given);
+    if known.is_none() {
+        let words = format!("ucum: \"{given}\" is no unit of any parameter; {} is usual here", row.ucum);
+        problems.at(section.at("ucum"), words);
+    }
+    known
 }
 
 pub(super) fn preferences(
@@ -74,7 +71,7 @@ pub(super) fn preferences(
     let mut preferences = Vec::new();
     for (span, table) in subtables(problems, root, "prefer") {
         let section = Section::read(problems, "[[prefer]]", span, table, keys::PREFER);
-        let row = parameter_of(problems, &section);
+        let rows = parameters_of(problems, &section);
         let mut links = Vec::new();
         for name in section.texts("links").unwrap_or_default() {
             match names.iter().position(|known| known == name).and_then(|at| u8::try_from(at).ok()) {
@@ -88,41 +85,39 @@ pub(super) fn preferences(
                 }
             }
         }
-        preferences.extend(row.map(|row| Preference { code: row.code, links }));
+        preferences.extend(rows.iter().map(|row| Preference { code: row.code, links: links.clone() }));
     }
     preferences
 }
 
-fn parameter_of(problems: &mut Problems<'_>, section: &Section) -> Option<&'static Parameter> {
-    let word = section.text("parameter")?;
-    match named(word) {
-        Ok(row) => Some(row),
-        Err(words) => {
-            problems.at(section.at("parameter"), format!("parameter: {words}"));
-            None
-        }
-    }
+fn parameters_of(problems: &mut Problems<'_>, section: &Section) -> Vec<&'static Parameter> {
+    let Some(word) = section.text("parameter") else { return Vec::new() };
+    named(word).unwrap_or_else(|words| {
+        problems.at(section.at("parameter"), format!("parameter: {words}"));
+        Vec::new()
+    })
 }
 
-fn named(word: &str) -> Result<&'static Parameter, String> {
+/// A code or reference identifier means one parameter; a label means every one that a tile prints under it, whatever its source.
+fn named(word: &str) -> Result<Vec<&'static Parameter>, String> {
     if let Ok(code) = word.parse() {
-        return parameter(Code(code)).ok_or_else(|| format!("no parameter has the code {word}"));
+        let row = parameter(Code(code)).ok_or_else(|| format!("no parameter has the code {word}"))?;
+        return Ok(vec![row]);
     }
-    let is_meant = |row: &&Parameter| {
-        [row.label, row.reference, row.name].iter().any(|name| name.eq_ignore_ascii_case(word))
-    };
-    let meant: Vec<_> = PARAMETERS.iter().filter(is_meant).collect();
-    match meant.as_slice() {
-        [row] => Ok(row),
-        [] => Err(match nearest(word, PARAMETERS.iter().map(|row| row.label)) {
-            Some(label) => format!("unknown parameter \"{word}\": did you mean \"{label}\"?"),
-            None => format!(
-                "unknown parameter \"{word}\": use a label such as \"SpO2\", a reference identifier or a code"
-            ),
-        }),
-        several => {
-            let list: Vec<_> = several.iter().map(|row| format!("{} {}", row.reference, row.name)).collect();
-            Err(format!("\"{word}\" names several, use one of: {}", list.join(", ")))
-        }
+    let is_exact =
+        |row: &&Parameter| [row.reference, row.name].iter().any(|name| name.eq_ignore_ascii_case(word));
+    let labelled = |row: &&Parameter| row.label.eq_ignore_ascii_case(word);
+    let mut meant: Vec<_> = PARAMETERS.iter().filter(labelled).collect();
+    if meant.is_empty() {
+        meant = PARAMETERS.iter().filter(is_exact).collect();
     }
+    if !meant.is_empty() {
+        return Ok(meant);
+    }
+    Err(match nearest(word, PARAMETERS.iter().map(|row| row.label)) {
+        Some(label) => format!("unknown parameter \"{word}\": did you mean \"{label}\"?"),
+        None => format!(
+            "unknown parameter \"{word}\": use a label such as \"SpO2\", a reference identifier or a code"
+        ),
+    })
 }
