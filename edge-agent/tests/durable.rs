@@ -1,5 +1,7 @@
 //! What must survive: a log reopened after a kill, damaged, full, without a disk; a hub that is away, restored, or lossy.
 
+#[path = "durable/outbox.rs"]
+mod outbox;
 #[path = "durable/store.rs"]
 mod store;
 

@@ -27,7 +27,8 @@ const LIVE_PAYLOAD: usize = 32 << 10;
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// A connection without a hub behind it is given up.
 const SILENT_MAX: Duration = Duration::from_secs(30);
-/// Rows in flight without one acknowledgement: the connection is given up.
+/// Rows in flight this long were lost on the way: the hub is asked what it has, or, if it acknowledges nothing at all,
+/// the connection is given up.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(15);
 const HELLO_EVERY: Duration = Duration::from_secs(5);
 const HELLOS_MAX: u32 = 4;
@@ -130,6 +131,7 @@ struct Flight {
     end: u64,
     bytes: usize,
     backlog: bool,
+    at: Mono,
 }
 
 pub struct Outbox {
@@ -459,7 +461,7 @@ impl Outbox {
             let payload = join(rest[..count].iter().map(|row| &row.bytes), bytes);
             let (first, end) = (row.seq, row.seq + count as u64);
             if !self.lanes[lane as usize].sent.contains(first) {
-                self.send(Kind::Live, lane, first, end, payload);
+                self.send(now, Kind::Live, lane, (first, end), payload);
             }
             rest = &rest[count..];
         }
@@ -515,13 +517,13 @@ impl Outbox {
         let Some(last) = wanted.last() else { return };
         let bytes = wanted.iter().map(|row| row.bytes.len()).sum();
         let payload = join(wanted.iter().map(|row| &row.bytes), bytes);
-        self.send(Kind::Backlog, lane, from, last.end, payload);
+        self.send(now, Kind::Backlog, lane, (from, last.end), payload);
     }
 
-    fn send(&mut self, kind: Kind, lane: Lane, first: u64, end: u64, payload: Bytes) {
+    fn send(&mut self, now: Now, kind: Kind, lane: Lane, (first, end): (u64, u64), payload: Bytes) {
         let backlog = kind == Kind::Backlog;
         self.lanes[lane as usize].sent.insert(first, end);
-        self.flights.push(Flight { lane, first, end, bytes: payload.len(), backlog });
+        self.flights.push(Flight { lane, first, end, bytes: payload.len(), backlog, at: now.mono });
         let topic = if backlog { Upstream::Backlog(lane) } else { Upstream::Live(lane) };
         self.publish(Some(kind), topic, payload);
     }
@@ -591,11 +593,13 @@ impl Outbox {
             Phase::Open if now.mono.since(self.alive_at) >= ALIVE_WITHIN => {
                 self.fall_silent(now, "The hub has not been heard for 5 seconds.");
             }
-            Phase::Open
-                if !self.flights.is_empty() && now.mono.since(self.progress_at) >= PROGRESS_WITHIN =>
-            {
-                self.out.push_back(Output::Reconnect("the hub acknowledges nothing"));
-                self.phase = Phase::Away;
+            Phase::Open if self.overdue_at().is_some_and(|at| at <= now.mono) => {
+                if now.mono.since(self.progress_at) < PROGRESS_WITHIN {
+                    self.greet(now, 0);
+                } else {
+                    self.out.push_back(Output::Reconnect("the hub acknowledges nothing"));
+                    self.phase = Phase::Away;
+                }
             }
             Phase::Silent { since } if now.mono.since(since) >= SILENT_MAX => {
                 self.out.push_back(Output::Reconnect("no hub is heard on this connection"));
@@ -604,20 +608,24 @@ impl Outbox {
             Phase::Refused { since } if now.mono.since(since) >= REFUSED_EVERY => self.greet(now, 0),
             Phase::Greeting { .. } | Phase::Open | Phase::Silent { .. } | Phase::Refused { .. } => {}
         }
-        if self.flights.is_empty() {
-            self.progress_at = now.mono;
-        }
         if self.asked.is_some_and(|(_, _, at)| now.mono.since(at) >= ASK_EVERY) {
             self.asked = None;
         }
+    }
+
+    /// When the oldest flight counts as lost. Flights are kept in the order in which they were sent.
+    fn overdue_at(&self) -> Option<Mono> {
+        self.flights.first().map(|flight| flight.at + PROGRESS_WITHIN)
     }
 
     fn deadline(&self, now: Now) -> Mono {
         let by_phase = match self.phase {
             Phase::Away => now.mono + SILENT_MAX,
             Phase::Greeting { since, .. } => since + HELLO_EVERY,
-            Phase::Open if self.flights.is_empty() => self.alive_at + ALIVE_WITHIN,
-            Phase::Open => (self.alive_at + ALIVE_WITHIN).min(self.progress_at + PROGRESS_WITHIN),
+            Phase::Open => {
+                let silent_at = self.alive_at + ALIVE_WITHIN;
+                self.overdue_at().map_or(silent_at, |at| at.min(silent_at))
+            }
             Phase::Silent { since } => since + SILENT_MAX,
             Phase::Refused { since } => since + REFUSED_EVERY,
         };

@@ -105,7 +105,6 @@ struct Uplink {
     outbox: Outbox,
     /// The agent's name; known once it is enrolled.
     agent: AgentId,
-    settings: Settings,
     clock: Clock,
     time: Arc<TrustedTime>,
     wires: Wires,
@@ -134,7 +133,6 @@ impl Uplink {
         Self {
             outbox,
             agent,
-            settings: settings.clone(),
             clock,
             time,
             wires,
