@@ -174,7 +174,7 @@ function Links({ view }: { view: BedView }): VNode {
   return (
     <div class="links">
       {agent !== 'live' && <span class="said">gateway {agent}</span>}
-      {view.devices.map((device) => (
+      {troubledFirst(view.devices).map((device) => (
         <Link key={device.link} device={device} />
       ))}
       {view.limits_state === 'none' && <span class="said">no limits</span>}
@@ -182,6 +182,10 @@ function Links({ view }: { view: BedView }): VNode {
       {view.agent?.simulated === true && <span class="simulated">SIMULATED</span>}
     </div>
   )
+}
+
+function troubledFirst(devices: Device[]): Device[] {
+  return [...devices].sort((a, b) => Number(a.state === 'live') - Number(b.state === 'live') || a.link - b.link)
 }
 
 // Filled: data flows. Hollow, with the word: it does not.
