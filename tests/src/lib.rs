@@ -1,6 +1,7 @@
 //! The whole system in few binaries: house rules, a unit in virtual time, real processes, figures.
 
 pub mod archive;
+pub mod corpora;
 pub mod counting;
 pub mod figures;
 pub mod kill_nine;

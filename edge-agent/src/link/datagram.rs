@@ -75,10 +75,7 @@ impl Datagrams {
         if !is_ours {
             return Arrived::Refused(from);
         }
-        // Announcements are for everyone, and the driver knows whose it wants: only the conversation pins.
-        if matches!(path, Path::Datagram(_)) {
-            self.pinned = Some(from);
-        }
+        self.pinned = Some(from);
         Arrived::Bytes(path, count)
     }
 

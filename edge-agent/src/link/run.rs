@@ -148,7 +148,7 @@ impl Running {
 
     /// True: told to stop meanwhile.
     async fn pause(&mut self, span: Duration) -> bool {
-        let end = tokio::time::Instant::now() + span;
+        let end: tokio::time::Instant = self.wires.clock.instant(self.wires.clock.now().mono + span).into();
         loop {
             let report_at: tokio::time::Instant = self.wires.clock.instant(self.report_at).into();
             tokio::select! {

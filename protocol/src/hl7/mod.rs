@@ -11,4 +11,4 @@ pub mod scan;
 pub mod time;
 
 #[cfg(test)]
-pub(crate) mod differential;
+mod differential;

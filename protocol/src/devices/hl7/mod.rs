@@ -3,8 +3,6 @@
 //! See README.md beside this file. The bytes themselves are read by [`crate::hl7`], which the hub shares.
 
 mod alert;
-#[cfg(test)]
-mod corpora;
 mod events;
 mod message;
 mod observation;
@@ -12,8 +10,6 @@ mod pace;
 mod params;
 mod peer;
 mod session;
-#[cfg(test)]
-mod tests;
 mod wave;
 
 pub use message::{Containment, Dialect, Report, read_observations};
