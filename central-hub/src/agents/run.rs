@@ -12,7 +12,7 @@ use crate::store::agents;
 use anyhow::{Context, Result, bail};
 use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::AgentId;
-use cotside_systemd::stages::Stop;
+use cotside_systemd::stages::{self, Stop};
 use rustls::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +99,8 @@ pub async fn renew(house: Arc<House>, live: Live, mut stop: Stop) -> Result<()> 
             stored = house.stores();
             live.store_ok(stored).await?;
         }
+        // The store has answered and the unit's loop takes news: this hub lives.
+        stages::still_alive();
         tokio::select! {
             () = stop.requested() => break,
             () = sleep(RENEW_EVERY) => {}

@@ -32,6 +32,11 @@ pub fn open(path: &Path, may_create: bool) -> Result<Connection> {
     if !may_create && !path.exists() {
         bail!("there is no store at {}: `central-hub quickstart` makes one", path.display());
     }
+    if may_create && !path.exists() {
+        // Patients' data: readable by the hub's user only. The log beside it takes over these permissions.
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        made.with_context(|| format!("cannot create the store {}", path.display()))?;
+    }
     let connection =
         Connection::open(path).with_context(|| format!("cannot open the store {}", path.display()))?;
     prepare(&connection).with_context(|| format!("{} cannot be used as the store", path.display()))?;

@@ -4,19 +4,20 @@ use crate::agents::House;
 use crate::agents::conversation::run::{Act, Answer, Conversation};
 use crate::agents::inbound::{Input, Receipt};
 use crate::authority::HUB_NAME;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::{AgentId, Downstream, Topic, up_filter};
 use cotside_systemd::stages::Stop;
-use rumqttc::TlsConfiguration;
-use rumqttc::Transport;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, Publish, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use rustls::ClientConfig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
 
 /// As large as the own listener takes.
@@ -25,6 +26,8 @@ const PACKET_BYTES_MAX: u32 = 256 * 1024;
 const RECEIVE_MAX: u16 = 1024;
 /// Acknowledgements and answers on their way to the client's own loop.
 const REQUESTS: usize = 256;
+/// Reports of the client's loop that wait here.
+const EVENTS: usize = 256;
 const IN_FLIGHT: u16 = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -71,7 +74,9 @@ pub async fn run(
 struct Session {
     house: Arc<House>,
     client: AsyncClient,
-    events: EventLoop,
+    /// What the client's own loop reports; it runs by itself, since it may not be cut off in the middle of a packet.
+    events: mpsc::Receiver<Result<Event, ConnectionError>>,
+    _poller: JoinSet<()>,
     subscribed: bool,
     conversations: BTreeMap<AgentId, Conversation>,
     unanswered: BTreeMap<u64, Publish>,
@@ -79,6 +84,21 @@ struct Session {
 }
 
 enum Never {}
+
+/// Drives the client until its connection ends; dropping its receiver ends it too.
+async fn poll(mut events: EventLoop, report: mpsc::Sender<Result<Event, ConnectionError>>) {
+    loop {
+        let event = events.poll().await;
+        let is_over = event.is_err();
+        if report.send(event).await.is_err() || is_over {
+            return;
+        }
+    }
+}
+
+fn reported(event: Option<Result<Event, ConnectionError>>) -> Result<Event> {
+    Ok(event.context("the client's loop ended")??)
+}
 
 impl Session {
     fn new(host: &str, port: u16, tls: Arc<ClientConfig>, house: Arc<House>) -> Self {
@@ -92,11 +112,18 @@ impl Session {
             .set_receive_maximum(Some(RECEIVE_MAX))
             .set_outgoing_inflight_upper_limit(IN_FLIGHT)
             .set_connection_timeout(CONNECT_WITHIN.as_secs());
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
         let (client, events) = AsyncClient::new(options, REQUESTS);
+        let (report, reports) = mpsc::channel(EVENTS);
+        let mut poller = JoinSet::new();
+        poller.spawn(poll(events, report));
         Self {
             house,
             client,
-            events,
+            events: reports,
+            _poller: poller,
             subscribed: false,
             conversations: BTreeMap::new(),
             unanswered: BTreeMap::new(),
@@ -112,7 +139,7 @@ impl Session {
                 self.conversations.values().map(Conversation::wake_at).min().unwrap_or(Mono(u64::MAX));
             let wake_at = wake_at.min(look_at).min(self.now() + LOOK_EVERY);
             tokio::select! {
-                event = self.events.poll() => self.event(event?).await?,
+                event = self.events.recv() => self.event(reported(event)?).await?,
                 (agent, answer) = next_answer(&mut self.conversations) => self.answered(agent, answer).await?,
                 () = sleep_until(self.house.clock.instant(wake_at).into()) => self.on_time(&mut look_at).await?,
             }
@@ -251,7 +278,7 @@ impl Session {
                 tokio::select! {
                     biased;
                     handed = &mut request => return handed.map_err(anyhow::Error::from),
-                    event = self.events.poll() => late.push(event?),
+                    event = self.events.recv() => late.push(reported(event)?),
                 }
             }
         });
