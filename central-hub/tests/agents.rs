@@ -1,5 +1,7 @@
 //! The agents' side of the hub as a gateway meets it: the real program, real TLS, a real MQTT client, and once more with mosquitto between.
 
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
+
 mod gateway;
 
 use cotside_protocol::wire::topic::{AgentId, Lane, Upstream};

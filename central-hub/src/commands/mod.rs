@@ -3,6 +3,7 @@
 mod agents;
 mod check;
 mod enroll;
+mod events;
 mod quickstart;
 mod serve;
 
@@ -36,6 +37,8 @@ enum Command {
     Enroll(enroll::Arguments),
     /// List the agents, or revoke one
     Agents(agents::Arguments),
+    /// What the hub noticed about its agents, the newest last
+    Events(events::Arguments),
     /// Check the configuration, the certificates and the store, as a start would
     Check(File),
     /// Print an example configuration with every key explained
@@ -65,6 +68,7 @@ pub fn run(line: Line) -> Exit {
         Command::Serve(file) => return serve::run(&file).unwrap_or_else(report),
         Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
         Command::Check(file) => check::run(&file),
         Command::Describe => say(&hub::describe()),
     };

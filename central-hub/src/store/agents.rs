@@ -119,7 +119,10 @@ pub fn certified(
     connection
         .execute("UPDATE agents SET certificate = ?2 WHERE id = ?1", params![agent.as_str(), fingerprint])?;
     let detail = format!("certificate {}", hex(&fingerprint[..8]));
-    events::append(connection, &Event { at: now, agent: Some(agent.to_string()), what: "enrolled", detail })
+    events::append(
+        connection,
+        &Event { at: now, agent: Some(agent.to_string()), what: "enrolled".into(), detail },
+    )
 }
 
 /// From `now` on the agent serves `bed`, and nobody else does.
@@ -155,7 +158,8 @@ pub fn revoke(connection: &Connection, agent: &AgentId, now: Wall) -> rusqlite::
         params![agent.as_str(), now.0],
     )?;
     if changed > 0 {
-        let event = Event { at: now, agent: Some(agent.to_string()), what: "revoked", detail: String::new() };
+        let event =
+            Event { at: now, agent: Some(agent.to_string()), what: "revoked".into(), detail: String::new() };
         events::append(connection, &event)?;
     }
     Ok(changed > 0)

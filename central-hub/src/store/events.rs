@@ -2,13 +2,14 @@
 
 use cotside_protocol::model::Wall;
 use rusqlite::{Connection, params};
+use std::borrow::Cow;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub at: Wall,
     pub agent: Option<String>,
     /// Stable word: `second-connection`, `identity-conflict`, `provenance-refused`, `enrolled`, `revoked` ...
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     pub detail: String,
 }
 
@@ -19,13 +20,13 @@ pub fn append(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The newest events first: when, about which agent, what, in words.
-pub fn newest(
-    connection: &Connection,
-    count: u32,
-) -> rusqlite::Result<Vec<(Wall, Option<String>, String, String)>> {
+/// The newest first.
+pub fn newest(connection: &Connection, count: u32) -> rusqlite::Result<Vec<Event>> {
     connection
         .prepare_cached("SELECT at_us, agent, what, detail FROM events ORDER BY id DESC LIMIT ?1")?
-        .query_map([count], |row| Ok((Wall(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .query_map([count], |row| {
+            let what: String = row.get(2)?;
+            Ok(Event { at: Wall(row.get(0)?), agent: row.get(1)?, what: what.into(), detail: row.get(3)? })
+        })?
         .collect()
 }

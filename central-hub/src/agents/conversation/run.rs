@@ -164,7 +164,7 @@ impl House {
     pub async fn tell(&self, agent: Option<&AgentId>, what: &'static str, detail: String) {
         let name = agent.map(ToString::to_string);
         tracing::warn!(agent = name, what, detail, "noticed");
-        let event = events::Event { at: self.clock.now().wall, agent: name, what, detail };
+        let event = events::Event { at: self.clock.now().wall, agent: name, what: what.into(), detail };
         // Not waited for: it is queued in order, and a store in trouble says so itself.
         let _ = self.store.submit(move |connection| events::append(connection, &event)).await;
     }
