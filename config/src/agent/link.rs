@@ -117,8 +117,8 @@ fn link(problems: &mut Problems<'_>, section: &Section, table: &DeTable<'_>) -> 
     let allow = addresses(problems, section);
     let settings = subtable(problems, table, "settings");
     let driver = driver?;
-    let settings = checked_settings(problems, section, driver, settings);
     let place = place(problems, section, driver);
+    let settings = checked_settings(problems, section, driver, place.as_ref(), settings);
     Some(Link {
         name: section.text("name")?.to_owned(),
         driver,
@@ -158,9 +158,10 @@ fn checked_settings(
     problems: &mut Problems<'_>,
     section: &Section,
     driver: &'static Driver,
+    place: Option<&Place>,
     given: Option<(Range<usize>, &DeTable<'_>)>,
 ) -> Option<Settings> {
-    let mut values = Vec::new();
+    let mut values = place.map(|place| said_by_place(driver, place)).unwrap_or_default();
     let mut spans = Vec::new();
     let mut is_readable = true;
     for (key, value) in given.iter().flat_map(|(_, table)| table.iter()) {
@@ -174,7 +175,10 @@ fn checked_settings(
         }
         spans.push((name.clone(), value.span()));
         match word(value.get_ref()) {
-            Some(text) => values.push((name, text)),
+            Some(text) => {
+                values.retain(|(known, _)| *known != name);
+                values.push((name, text));
+            }
             None => {
                 problems.at(&value.span(), format!("{name}: expected a text in quotes or a whole number"));
                 is_readable = false;
@@ -199,6 +203,20 @@ fn checked_settings(
         return None;
     }
     is_readable.then_some(settings)
+}
+
+/// The settings `over` and `address`, where a driver declares them, are said by the link's place already.
+fn said_by_place(driver: &Driver, place: &Place) -> Vec<(String, String)> {
+    let said = match place {
+        Place::Serial { .. } => [("over", Some("serial".to_owned())), ("address", None)],
+        Place::Udp { device, .. } => {
+            [("over", Some("lan".to_owned())), ("address", device.map(|device| device.to_string()))]
+        }
+        Place::TcpConnect(_) | Place::TcpListen(_) => return Vec::new(),
+    };
+    let is_declared = |name: &str| driver.settings.iter().any(|setting| setting.name == name);
+    let said = said.into_iter().filter_map(|(name, word)| Some((name, word?)));
+    said.filter(|(name, _)| is_declared(name)).map(|(name, word)| (name.to_owned(), word)).collect()
 }
 
 fn place(problems: &mut Problems<'_>, section: &Section, driver: &'static Driver) -> Option<Place> {
@@ -305,4 +323,20 @@ fn not_spoken(driver: &Driver, what: &str) -> String {
         })
         .collect();
     format!("driver {} does not speak over {what}: use {}", driver.name, spoken.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, said_by_place};
+    use cotside_protocol::devices::driver;
+
+    #[test]
+    fn a_link_on_the_network_tells_its_driver_so() {
+        let device = Some("10.0.0.5:24105".parse().unwrap());
+        let place = Place::Udp { device, announce: None, group: None };
+        let said = said_by_place(driver("intellivue").unwrap(), &place);
+        let words = [("over", "lan"), ("address", "10.0.0.5:24105")];
+        assert_eq!(said, words.map(|(name, word)| (name.to_owned(), word.to_owned())));
+        assert_eq!(said_by_place(driver("masimo").unwrap(), &place), []);
+    }
 }

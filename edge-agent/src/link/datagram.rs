@@ -75,7 +75,10 @@ impl Datagrams {
         if !is_ours {
             return Arrived::Refused(from);
         }
-        self.pinned = Some(from);
+        // Announcements are for everyone, and the driver knows whose it wants: only the conversation pins.
+        if matches!(path, Path::Datagram(_)) {
+            self.pinned = Some(from);
+        }
         Arrived::Bytes(path, count)
     }
 

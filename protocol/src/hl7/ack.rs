@@ -194,12 +194,17 @@ impl Writer {
     /// Bytes of the same message: already escaped.
     fn field(&mut self, bytes: &[u8]) {
         self.out.push(self.marks.field);
-        self.out.extend_from_slice(bytes);
+        self.copy(bytes);
     }
 
     fn component(&mut self, bytes: &[u8]) {
         self.out.push(self.marks.component);
-        self.out.extend_from_slice(bytes);
+        self.copy(bytes);
+    }
+
+    /// Verbatim, but for the bytes that frame a message: what is copied must not end the answer.
+    fn copy(&mut self, bytes: &[u8]) {
+        self.out.extend(bytes.iter().filter(|byte| !matches!(byte, 0x0B | 0x1C)));
     }
 
     fn field_text(&mut self, text: &str) {
@@ -326,6 +331,12 @@ mod tests {
         let message = Message::scan(text.as_bytes()).unwrap();
         let answer = &answers(&message, Charset::LATIN_1, Verdict::Accepted, NOW, "A1")[0];
         assert!(answer.ends_with(b"\rMSA|AA|N\xba7\r"), "{}", String::from_utf8_lossy(answer));
+    }
+
+    #[test]
+    fn what_is_copied_cannot_end_the_answers_frame() {
+        let answer = &answered("MSH|^~\\&|a\x0bb|b|||t||ORU^R01|7\x1c|P|2.3", Verdict::Accepted)[0];
+        assert!(answer.contains("|ab|b|") && answer.ends_with("\rMSA|AA|7\r"), "{answer:?}");
     }
 
     #[test]

@@ -11,4 +11,4 @@ pub mod scan;
 pub mod time;
 
 #[cfg(test)]
-mod differential;
+pub(crate) mod differential;

@@ -167,7 +167,9 @@ fn identity(
     let first = |ids: [&[u8]; 2]| text(ids.into_iter().find(|id| !id.is_empty()).unwrap_or_default());
     let (model, serial) = match (report.equipment, known) {
         (Some(field), _) => {
-            let [id, model, universal_id] = field.first::<3>();
+            // EI: the universal id is this device's own only if it is an EUI-64; else it is its maker's domain.
+            let [id, model, universal_id, kind] = field.first::<4>();
+            let universal_id = if kind.starts_with(b"EUI") { universal_id } else { b"" };
             (first([model, application]), first([universal_id, id]))
         }
         (None, Some(known)) => (known.identity.model.clone(), known.identity.serial.clone()),
@@ -175,8 +177,8 @@ fn identity(
             (first([application, application_id]), first([application_id, application]))
         }
         (None, None) => {
-            let id = first([application_id, application]);
-            (first([application, application_id]), DeviceText::new(&format!("{id}@{bed_label}")))
+            let serial = format!("{}@{bed_label}", first([application_id, application]));
+            (first([application, application_id]), DeviceText::new(serial.trim_start_matches('@')))
         }
     };
     let patient = match report.patient {

@@ -3,6 +3,8 @@
 //! See README.md beside this file. The bytes themselves are read by [`crate::hl7`], which the hub shares.
 
 mod alert;
+#[cfg(test)]
+mod corpora;
 mod events;
 mod message;
 mod observation;
@@ -10,6 +12,8 @@ mod pace;
 mod params;
 mod peer;
 mod session;
+#[cfg(test)]
+mod tests;
 mod wave;
 
 pub use message::{Containment, Dialect, Report, read_observations};

@@ -27,7 +27,7 @@ pub(super) struct Hl7Session {
     framer: Framer,
     tally: Tally,
     out: VecDeque<Output>,
-    /// When the message under way began.
+    /// When the message under way began, or the bytes outside any.
     begun_at: Option<Mono>,
     heard_at: Mono,
     has_hung_up: bool,
@@ -77,7 +77,7 @@ impl Session for Hl7Session {
             }
             Input::Timeout => {
                 if self.begun_at.is_some_and(|begun_at| now.mono >= begun_at + MESSAGE_ENDS_WITHIN) {
-                    self.hang_up(now, Hangup::Garbage);
+                    self.give_up(now);
                 } else if now.mono >= self.heard_at + self.link.hang_up_after {
                     self.hang_up(now, Hangup::Silent);
                 }
@@ -133,7 +133,7 @@ impl Hl7Session {
             self.take(now, piece);
         });
         self.begun_at = match self.begun_at {
-            _ if !framer.is_within_message() => None,
+            _ if framer.pending() == 0 => None,
             Some(begun_at) if !has_ended => Some(begun_at),
             _ => Some(now.mono),
         };
@@ -143,10 +143,24 @@ impl Hl7Session {
         }
     }
 
-    fn hang_up(&mut self, now: Now, why: Hangup) {
+    /// An unfinished message ends the connection, so that its sender repeats it; noise is only reported.
+    fn give_up(&mut self, now: Now) {
+        if self.framer.is_within_message() {
+            return self.hang_up(now, Hangup::Garbage);
+        }
+        self.notice("bytes arrive that no MLLP start (0B) precedes");
+        self.finish_piece(now);
+    }
+
+    fn finish_piece(&mut self, now: Now) {
         let mut framer = std::mem::replace(&mut self.framer, Framer::new(0));
         framer.finish(|piece| self.take(now, piece));
+        self.framer = framer;
         self.begun_at = None;
+    }
+
+    fn hang_up(&mut self, now: Now, why: Hangup) {
+        self.finish_piece(now);
         self.has_hung_up = true;
         self.out.push_back(Output::Hangup(why));
     }
