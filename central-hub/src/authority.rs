@@ -108,9 +108,12 @@ impl Authority {
 
     /// TLS 1.3 for who has no certificate: enrolling agents, and browsers (`alpn` then names HTTP).
     pub fn tls_for_anyone(&self, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>> {
+        // An enrolling agent knows the authority by its fingerprint only: it must see the certificate.
+        let mut chain = self.chain("server")?;
+        chain.push(self.certificate("authority")?);
         let mut config = server_config()?
             .with_no_client_auth()
-            .with_single_cert(self.chain("server")?, self.key("server")?)
+            .with_single_cert(chain, self.key("server")?)
             .context("server.pem and server.key do not belong together")?;
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))

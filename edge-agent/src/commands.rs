@@ -2,6 +2,7 @@
 
 mod check;
 mod decode;
+mod enroll;
 mod run;
 mod status;
 mod tap;
@@ -45,6 +46,17 @@ pub enum Command {
         /// The snapshot as JSON, for scripts.
         #[arg(long)]
         json: bool,
+    },
+    /// Get this gateway's identity from the hub, with the one-time token that the operator gave out.
+    Enroll {
+        /// The token, as `central-hub enroll` printed it.
+        #[arg(long)]
+        token: String,
+        /// Another way to the hub's enrolment than the token names, HOST:PORT.
+        #[arg(long, value_name = "HOST:PORT")]
+        hub: Option<String>,
+        #[command(flatten)]
+        config: ConfigFile,
     },
     /// Decode recorded bytes or a capture (.cap): one JSON line an event, then the account of every byte.
     Decode {
@@ -96,6 +108,7 @@ pub fn execute(command: Command) -> Result<Exit, Failed> {
         Command::Check { config } => check::check(&config.config),
         Command::Describe => print(&agent::describe()),
         Command::Status { config, json } => status::status(&config.config, json),
+        Command::Enroll { token, hub, config } => enroll::enroll(&config.config, &token, hub.as_deref()),
         Command::Decode { driver, file, settings } => decode::decode(&driver, &file, &settings),
         Command::Tap { link, file, seconds, config } => tap::tap(&config.config, &link, &file, seconds),
     }

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod alarm;
 pub mod bed;
 pub mod commands;
+pub mod enroll;
 pub mod link;
 pub mod local;
 pub mod row;

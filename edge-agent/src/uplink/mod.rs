@@ -4,7 +4,7 @@ mod backoff;
 pub mod credentials;
 mod outbox;
 mod run;
-mod words;
+pub(crate) mod words;
 
 pub use backoff::Backoff;
 pub use outbox::{Count, Input, Outbox, Output, Taken};
