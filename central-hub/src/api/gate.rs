@@ -96,6 +96,17 @@ fn is_misdirected(request: &Request) -> bool {
         && !host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Without TLS the other end is this machine: a browser, or a proxy that speaks TLS for us and says so.
+pub(super) fn behind_proxy(peer: Peer, headers: &HeaderMap) -> Peer {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if peer.is_secure || !peer.address.is_loopback() || text("x-forwarded-proto") != Some("https") {
+        return peer;
+    }
+    // The last address is the one that the proxy saw itself.
+    let last = text("x-forwarded-for").and_then(|all| all.rsplit(',').next()?.trim().parse().ok());
+    Peer { address: last.unwrap_or(peer.address), is_secure: true }
+}
+
 /// Answers no request that was meant for another host.
 pub(super) async fn direct(request: Request, next: Next) -> Response {
     if !is_misdirected(&request) {
@@ -108,6 +119,8 @@ pub(super) async fn direct(request: Request, next: Next) -> Response {
 /// Around everything: names the request and closes the browser's doors.
 pub(super) async fn frame(State(context): State<Context>, request: Request, next: Next) -> Response {
     let is_secure = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_secure);
+    let is_local =
+        authority(request.uri(), request.headers()).is_some_and(|host| host.starts_with("localhost"));
     let id = context.next_request();
     let method = request.method().clone();
     // The route as the table writes it: what was typed behind it stays out of the log.
@@ -133,7 +146,8 @@ pub(super) async fn frame(State(context): State<Context>, request: Request, next
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if is_secure {
+    // A browser takes this for every port of a name, and localhost has other tenants.
+    if is_secure && !is_local {
         let value = HeaderValue::from_static("max-age=31536000");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
     }

@@ -1,6 +1,6 @@
 //! The shell of the API: accepts connections, over TLS where configured, and ends them when the hub stops.
 
-use super::{Peer, State, router};
+use super::{Peer, State, gate, router};
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use axum::extract::Request;
@@ -119,6 +119,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        let peer = gate::behind_proxy(peer, request.headers());
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });

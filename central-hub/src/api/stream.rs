@@ -31,6 +31,8 @@ const OVERFLOW: &[u8] = b"event: overflow\ndata: {}\n\n";
 const SUBSCRIPTION_MAX: usize = 16 * 1024;
 /// What may wait in the WebSocket before sending to it waits too, and its reader begins to miss frames.
 const WAVE_BUFFER: usize = 256 * 1024;
+/// A reader that takes nothing is not waited for when the hub stops.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 const SESSION_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn events(
@@ -103,8 +105,16 @@ pub(super) async fn waves(
     let upgrade = upgrade.max_message_size(SUBSCRIPTION_MAX).max_write_buffer_size(WAVE_BUFFER * 2);
     let upgrade = upgrade.write_buffer_size(0);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        // The socket's end is not an error: the page was closed.
-        let _ = show_waves(context, who.session, socket).await;
+        let mut stop = context.stop.clone();
+        let cut_off = async {
+            stop.requested().await;
+            tokio::time::sleep(GOODBYE_WITHIN).await;
+        };
+        tokio::select! {
+            // The socket's end is not an error: the page was closed.
+            _ = show_waves(context, who.session, socket) => {}
+            () = cut_off => {}
+        }
     }))
 }
 

@@ -24,6 +24,9 @@ pub(super) struct Feed {
     changed: BTreeSet<String>,
     /// Beds to be sent now.
     urgent: BTreeSet<String>,
+    /// Beds whose agents said that nothing has changed, since this tick and since the one before: a page that hears nothing of a bed
+    /// lets its ages grow, so a quiet bed is sent again after two seconds at most.
+    quiet: [BTreeSet<String>; 2],
     pulse_at: Mono,
     pulses: u32,
     output: VecDeque<Output>,
@@ -46,6 +49,7 @@ impl Feed {
             waves: Waves::default(),
             changed: BTreeSet::new(),
             urgent: BTreeSet::new(),
+            quiet: Default::default(),
             pulse_at: now + PULSE_EVERY,
             pulses: 0,
             output: VecDeque::new(),
@@ -61,6 +65,7 @@ impl Feed {
         }
         match self.unit.handle(now, item) {
             Change::Nothing => {}
+            Change::Heard(bed) => _ = self.quiet[0].insert(bed),
             Change::Soon(bed) => _ = self.changed.insert(bed),
             Change::AtOnce(bed) => _ = self.urgent.insert(bed),
         }
@@ -90,23 +95,36 @@ impl Feed {
         if now < self.pulse_at {
             return;
         }
-        self.pulse_at = now + PULSE_EVERY;
+        // A steady beat, unless we were held up.
+        self.pulse_at = (self.pulse_at + PULSE_EVERY).max(now);
+        self.pulses = (self.pulses + 1) % PULSES_PER_TICK;
+        let is_tick = self.pulses == 0;
         self.changed.extend(self.unit.ages(now));
-        if !self.changed.is_empty() {
-            self.output.push_back(Output::Beds(std::mem::take(&mut self.changed)));
+        if is_tick {
+            let [since_this, since_last] = &mut self.quiet;
+            self.changed.append(since_last);
+            *since_last = std::mem::take(since_this);
         }
-        self.pulses += 1;
-        if self.pulses >= PULSES_PER_TICK {
-            self.pulses = 0;
+        if !self.changed.is_empty() {
+            let changed = std::mem::take(&mut self.changed);
+            self.send(changed);
+        }
+        if is_tick {
             self.output.push_back(Output::Tick);
         }
+    }
+
+    fn send(&mut self, beds: BTreeSet<String>) {
+        for waiting in self.quiet.iter_mut().chain([&mut self.changed]) {
+            waiting.retain(|bed| !beds.contains(bed));
+        }
+        self.output.push_back(Output::Beds(beds));
     }
 
     pub(super) fn poll(&mut self) -> Option<Output> {
         if !self.urgent.is_empty() {
             let urgent = std::mem::take(&mut self.urgent);
-            self.changed.retain(|bed| !urgent.contains(bed));
-            return Some(Output::Beds(urgent));
+            self.send(urgent);
         }
         self.output.pop_front()
     }
@@ -210,6 +228,21 @@ mod tests {
         assert!(matches!(feed.poll(), Some(Output::Beds(_))));
         // The gathered change went with it.
         assert!(feed.poll().is_none());
+    }
+
+    #[test]
+    fn a_bed_where_nothing_changes_is_still_sent_every_other_second() {
+        let mut feed = feed();
+        let (mut now, mut beds) = (START, 0);
+        for _ in 0..40 {
+            now = now.after(PULSE_EVERY);
+            feed.handle(now, item(status("the same")));
+            feed.pulse(now.mono);
+            while let Some(output) = feed.poll() {
+                beds += u32::from(matches!(output, Output::Beds(_)));
+            }
+        }
+        assert!((5..=7).contains(&beds), "{beds}");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Roster {
 #[derive(Debug)]
 pub struct Unit {
     name: UnitName,
+    /// As the configuration has them, which is the order of the screen.
+    order: Vec<String>,
     beds: BTreeMap<String, Bed>,
     agents: BTreeMap<AgentId, Agent>,
     store_ok: bool,
@@ -54,6 +56,8 @@ struct Agent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Nothing,
+    /// Nothing but that its agent lives.
+    Heard(String),
     /// This bed, with the next flush.
     Soon(String),
     /// This bed, and nobody may wait for it.
@@ -62,15 +66,31 @@ pub enum Change {
 
 impl Unit {
     pub fn new(roster: Roster) -> Self {
-        let mut unit =
-            Self { name: roster.unit, beds: BTreeMap::new(), agents: BTreeMap::new(), store_ok: true };
+        let mut unit = Self {
+            name: roster.unit,
+            order: Vec::new(),
+            beds: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            store_ok: true,
+        };
         for (bed, agent) in roster.beds {
+            unit.bed(&bed);
             if let Some(id) = agent {
-                unit.agents.insert(id.clone(), Agent::new(id, Some(bed.clone())));
+                unit.agents.insert(id.clone(), Agent::new(id, Some(bed)));
             }
-            unit.beds.entry(bed).or_default();
         }
         unit
+    }
+
+    /// The bed of that name, at the end of the screen if it is new. None: there are too many.
+    fn bed(&mut self, name: &str) -> Option<&mut Bed> {
+        if !self.beds.contains_key(name) {
+            if self.beds.len() >= BEDS_MAX {
+                return None;
+            }
+            self.order.push(name.to_owned());
+        }
+        Some(self.beds.entry(name.to_owned()).or_default())
     }
 
     pub fn handle(&mut self, now: Now, item: Item) -> Change {
@@ -115,11 +135,12 @@ impl Unit {
             }
             News::Record(_, _) => (false, false),
         };
-        match (has_changed, is_urgent || link_changed) {
-            (true, true) => Change::AtOnce(name),
-            (false, _) if link_changed => Change::AtOnce(name),
-            (true, false) => Change::Soon(name),
-            (false, _) => Change::Nothing,
+        if link_changed || (has_changed && is_urgent) {
+            Change::AtOnce(name)
+        } else if has_changed {
+            Change::Soon(name)
+        } else {
+            Change::Heard(name)
         }
     }
 
@@ -138,10 +159,8 @@ impl Unit {
         if let Some(bed) = left.and_then(|left| self.beds.get_mut(&left)) {
             bed.change_agent();
         }
-        if let Some(name) = bed
-            && (self.beds.contains_key(name) || self.beds.len() < BEDS_MAX)
-        {
-            self.beds.entry(name.to_owned()).or_default().change_agent();
+        if let Some(bed) = bed.and_then(|name| self.bed(name)) {
+            bed.change_agent();
         }
     }
 
@@ -197,7 +216,7 @@ impl Unit {
             unit: self.name.clone(),
             hub_at_ms: now.wall.millis(),
             store_ok: self.store_ok,
-            beds: self.beds_view(now, self.beds.keys().map(String::as_str)),
+            beds: self.beds_view(now, self.order.iter().map(String::as_str)),
         }
     }
 

@@ -30,7 +30,11 @@ impl Scene {
     fn new() -> Self {
         let roster = Roster {
             unit: UnitName { id: "nicu".to_owned(), name: "NICU".to_owned() },
-            beds: vec![("01".to_owned(), Some(id("gw-01"))), ("02".to_owned(), None)],
+            beds: vec![
+                ("10".to_owned(), None),
+                ("01".to_owned(), Some(id("gw-01"))),
+                ("02".to_owned(), None),
+            ],
         };
         Self { unit: Unit::new(roster), now: START, boot: 7, provenance: Provenance::Live }
     }
@@ -179,7 +183,7 @@ fn a_missing_value_is_shown_as_missing_and_not_as_the_last_one() {
 fn an_older_sample_never_replaces_a_newer_one() {
     let mut scene = Scene::new();
     scene.numerics(0, vec![heart_rate(152)]);
-    assert_eq!(scene.numerics(2_000, vec![heart_rate(99)]), Change::Nothing);
+    assert_eq!(scene.numerics(2_000, vec![heart_rate(99)]), Change::Heard("01".to_owned()));
     assert_eq!(scene.value(HEART_RATE).value.as_deref(), Some("152"));
 }
 
@@ -231,7 +235,7 @@ fn admission_and_discharge_leave_nothing_of_the_last_patient() {
     assert_eq!((bed.state, bed.values.len(), bed.alarms.len()), ("occupied", 0, 0));
     // What was measured before the admission arrives after it.
     scene.wait(100);
-    assert_eq!(scene.numerics(150, vec![heart_rate(152)]), Change::Nothing);
+    assert_eq!(scene.numerics(150, vec![heart_rate(152)]), Change::Heard("01".to_owned()));
     scene.numerics(50, vec![heart_rate(140)]);
     assert_eq!(scene.value(HEART_RATE).value.as_deref(), Some("140"));
     // Corrected particulars are no new patient.
@@ -320,6 +324,15 @@ fn an_alarm_is_told_at_once_and_only_when_it_changes() {
         News::Announce(Announce { epoch: String::new(), wall_us: 0, alarms })
     };
     assert_eq!(scene.hear(announce(1)), Change::AtOnce("01".to_owned()));
-    assert_eq!(scene.hear(announce(1)), Change::Nothing);
+    assert_eq!(scene.hear(announce(1)), Change::Heard("01".to_owned()));
     assert_eq!(scene.hear(announce(2)), Change::AtOnce("01".to_owned()));
+}
+
+#[test]
+fn beds_stand_in_the_order_of_the_configuration() {
+    let mut scene = Scene::new();
+    let item = Item { agent: id("gw-05"), bed: Some("05".to_owned()), what: News::Connected };
+    scene.unit.handle(scene.now, item);
+    let beds: Vec<String> = scene.unit.view(scene.now).beds.into_iter().map(|bed| bed.bed).collect();
+    assert_eq!(beds, ["10", "01", "02", "05"]);
 }

@@ -155,3 +155,19 @@ async fn plain_http_is_not_served_to_other_machines() {
     let refused = api::serve(listener, None, hub.state.clone(), hub.stop.clone()).await.unwrap_err();
     assert!(refused.to_string().contains("configure TLS"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_may_speak_tls_for_the_hub() {
+    let hub = Hub::start().await;
+    let proxied =
+        [("host", "unit.example"), ("x-forwarded-proto", "https"), ("x-forwarded-for", "10.0.0.9, 10.0.0.7")];
+    let body = json!({"username": "nurse", "password": PASSWORD});
+    let answer = Browser::default().send(&hub, "POST", "/api/v1/session", &proxied, Some(body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.header("set-cookie").unwrap().contains("; Secure"));
+    let address: String = hub
+        .store()
+        .query_row("SELECT address FROM audit WHERE what = 'login'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(address, "10.0.0.7");
+}
