@@ -19,7 +19,7 @@ export interface BedWaves {
 }
 
 const BACKOFF_FIRST_MS = 500
-const BACKOFF_LAST_MS = 8_000
+const BACKOFF_LAST_MS = 3_000
 // The hub ticks every second; a stream this silent is dead even if the socket does not know it yet.
 const SILENCE_MS = 6_000
 const PROBE_MS = 5_000
