@@ -4,6 +4,8 @@ mod describe;
 mod keys;
 mod limit;
 mod link;
+#[cfg(test)]
+mod tests;
 
 pub use describe::describe;
 pub use limit::Preference;

@@ -221,7 +221,7 @@ impl Kind {
         value.ok_or_else(|| self.expected())
     }
 
-    /// A default is written in the type as TOML; `tests::every_default_is_of_its_kind` holds it to its kind.
+    /// A default is written in the type as TOML; a test holds it to its kind ([`defaults_that_do_not_fit`]).
     fn default(self, text: &str) -> Option<Value> {
         DeValue::parse(text).ok().and_then(|given| self.read(given.get_ref()).ok())
     }
@@ -275,6 +275,16 @@ pub fn describe(keys: &[Key], out: &mut String) {
             Need::Default(text) => writeln!(out, "# {} = {text}\n", key.name),
         };
     }
+}
+
+/// Names of keys whose written default or example is not of their own kind: empty, or a mistake of ours.
+pub fn defaults_that_do_not_fit(keys: &[Key]) -> Vec<&'static str> {
+    let fits = |key: &&Key| {
+        let (Need::Default(text) | Need::Required { example: text } | Need::Optional { example: text }) =
+            key.need;
+        matches!(key.kind, Kind::Table) || key.kind.default(text).is_some()
+    };
+    keys.iter().filter(|key| !fits(key)).map(|key| key.name).collect()
 }
 
 fn is_name(text: &str) -> bool {

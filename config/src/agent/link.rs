@@ -312,7 +312,7 @@ fn udp(driver: &Driver, text: &str) -> Result<Place, String> {
 }
 
 fn not_spoken(driver: &Driver, what: &str) -> String {
-    let spoken: Vec<_> = driver
+    let mut spoken: Vec<_> = driver
         .transports
         .iter()
         .map(|transport| match transport {
@@ -322,6 +322,7 @@ fn not_spoken(driver: &Driver, what: &str) -> String {
             Transport::TcpConnect { .. } => "connect",
         })
         .collect();
+    spoken.dedup();
     format!("driver {} does not speak over {what}: use {}", driver.name, spoken.join(" or "))
 }
 
