@@ -7,6 +7,8 @@ mod core;
 mod gap;
 pub mod run;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use self::core::{Bed, Input, LinkSetup, Output, Setup};

@@ -1,0 +1,353 @@
+//! The bed in virtual time: what leaves it, in which order, and when.
+
+use super::{Bed, Input, LinkSetup, Output, Setup};
+use crate::row::{BedNotice, Draft, Heard, News, UplinkRequest};
+use cotside_protocol::model::{
+    Alert, AlertPhase, Code, Decimal, Event, Identity, Kind, Limit, LimitSide, Mono, Now, Numeric, Pace,
+    Priority, Private, Provenance, Quality, Site, StoreToken, Wall, Waveform,
+};
+use cotside_protocol::wire::block::{Body, GapCause};
+use cotside_protocol::wire::downstream;
+use cotside_protocol::wire::topic::Lane;
+use cotside_protocol::wire::upstream::{LinkState, LinkStatus};
+use std::time::Duration;
+
+const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000) };
+
+struct Scene {
+    bed: Bed,
+    now: Now,
+    out: Vec<Output>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let limit = Limit {
+            code: Code(147_842),
+            side: LimitSide::Low,
+            threshold: Decimal::new(80, 0),
+            ucum: "{beats}/min",
+            delay: Duration::from_secs(2),
+            priority: Priority::High,
+        };
+        let setup = Setup {
+            agent: "gw-01".into(),
+            software: "edge-agent test",
+            provenance: Provenance::Live,
+            loss_window: Duration::from_secs(1),
+            boot: 7,
+            links: vec![LinkSetup { name: "monitor".into(), driver: "x".into(), place: "tty".into() }],
+            limits: vec![limit],
+            preferences: Vec::new(),
+            has_hub: false,
+        };
+        let mut scene = Self { bed: Bed::new(setup, START), now: START, out: Vec::new() };
+        scene.state(LinkState::Live, 0);
+        scene.pass(0);
+        scene.out.clear();
+        scene
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.bed.handle(self.now, input);
+        while let Some(output) =
+            Some(self.bed.poll(self.now)).filter(|output| !matches!(output, Output::Wait(_)))
+        {
+            self.out.push(output);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let heard = Heard { link: 0, at: self.now, what: News::Event(event) };
+        self.handle(Input::Heard(heard));
+    }
+
+    fn state(&mut self, state: LinkState, heard_ms: u64) {
+        let status = LinkStatus {
+            link: 0,
+            name: "monitor".into(),
+            driver: "x".into(),
+            state,
+            detail: "words".into(),
+            manufacturer: String::new(),
+            model: String::new(),
+            serial: String::new(),
+            firmware: String::new(),
+            heard_ms: Some(heard_ms),
+            frames: 0,
+            malformed_bytes: 0,
+        };
+        let heard = Heard { link: 0, at: self.now, what: News::State(status) };
+        self.handle(Input::Heard(heard));
+    }
+
+    /// Lets time pass, waking the bed when it asks for it.
+    fn pass(&mut self, millis: u64) {
+        let end = self.now.after(Duration::from_millis(millis));
+        while let Output::Wait(until) = self.bed.poll(self.now) {
+            if until > end.mono {
+                break;
+            }
+            self.now = self.now.after(until.since(self.now.mono));
+            self.handle(Input::Timeout);
+        }
+        self.now = end;
+    }
+
+    fn drafts(&self) -> Vec<&Draft> {
+        let drafts = self.out.iter().filter_map(|output| match output {
+            Output::Store(request) => Some(&request.drafts),
+            _ => None,
+        });
+        drafts.flatten().collect()
+    }
+
+    fn records(&self) -> Vec<&str> {
+        let records = self.drafts().into_iter().filter_map(|draft| match &draft.body {
+            Body::Record(json) => Some(json.as_str()),
+            _ => None,
+        });
+        records.collect()
+    }
+
+    fn gaps(&self) -> Vec<(Lane, GapCause, i64)> {
+        let gaps = self.drafts().into_iter().filter_map(|draft| match &draft.body {
+            Body::Gap(gap) => Some((draft.lane, gap.cause, (gap.to.0 - gap.from.0) / 1000)),
+            _ => None,
+        });
+        gaps.collect()
+    }
+
+    fn announces(&self) -> usize {
+        self.out.iter().filter(|output| matches!(output, Output::Uplink(UplinkRequest::Announce(_)))).count()
+    }
+}
+
+fn hr(value: i64) -> Numeric {
+    Numeric {
+        code: Code(147_842),
+        site: Site::Unspecified,
+        value: Some(Decimal::new(value, 0)),
+        ucum: "{beats}/min",
+        quality: Quality::GOOD,
+        kind: Kind::Measurement,
+        pace: Pace::Continuous,
+        device_at: None,
+        lag: Duration::ZERO,
+    }
+}
+
+fn wave(begin: Mono, samples: Vec<i32>) -> Event {
+    Event::Waveform(Waveform {
+        code: Code(131_330),
+        site: Site::Unspecified,
+        samples,
+        period_us: 4_000,
+        gain: 0.005,
+        offset: 0.0,
+        ucum: "mV",
+        quality: Quality::GOOD,
+        begin,
+        device_at: None,
+    })
+}
+
+#[test]
+fn numerics_and_waveforms_of_one_loss_window_are_one_block_a_lane() {
+    let mut scene = Scene::new();
+    for quarter in 0..4 {
+        scene.event(Event::Numeric(hr(120 + quarter)));
+        scene.event(wave(scene.now.mono, vec![quarter as i32; 62]));
+        scene.pass(248);
+    }
+    assert!(scene.drafts().is_empty(), "nothing is written before the window ends");
+    scene.pass(10);
+    let drafts = scene.drafts();
+    let [numerics, waveforms] = drafts.as_slice() else { panic!("{drafts:?}") };
+    let Body::Numerics(samples) = &numerics.body else { panic!("{numerics:?}") };
+    assert_eq!(samples.iter().map(|sample| sample.at_us).collect::<Vec<_>>(), [0, 248_000, 496_000, 744_000]);
+    assert_eq!((numerics.lane, numerics.begin, numerics.span_us), (Lane::Numeric, START, 1_000_000));
+    let Body::Waveforms(stretches) = &waveforms.body else { panic!("{waveforms:?}") };
+    assert_eq!(stretches.len(), 1, "contiguous runs are one stretch");
+    assert_eq!(stretches[0].samples.len(), 248);
+}
+
+#[test]
+fn a_hole_between_two_runs_stays_a_hole() {
+    let mut scene = Scene::new();
+    scene.event(wave(START.mono, vec![1; 10]));
+    scene.event(wave(START.mono + Duration::from_millis(48), vec![1; 10]));
+    scene.pass(1_000);
+    let Body::Waveforms(stretches) = &scene.drafts()[0].body else { panic!() };
+    assert_eq!(stretches.iter().map(|stretch| stretch.at_us).collect::<Vec<_>>(), [0, 48_000]);
+}
+
+#[test]
+fn an_alarm_is_announced_before_it_is_written_and_every_second_while_it_is_open() {
+    let mut scene = Scene::new();
+    scene.event(Event::Numeric(hr(60)));
+    let kinds: Vec<_> =
+        scene.out.iter().map(|output| matches!(output, Output::Uplink(UplinkRequest::Announce(_)))).collect();
+    assert_eq!(kinds, [true, false], "announce, then the record: {:?}", scene.out);
+    scene.pass(3_000);
+    // Once at onset, each second, and once at its activation.
+    assert!(scene.announces() >= 4, "{}", scene.announces());
+    scene.event(Event::Numeric(hr(130)));
+    let Some(Output::Uplink(UplinkRequest::Announce(last))) =
+        scene.out.iter().rfind(|output| matches!(output, Output::Uplink(UplinkRequest::Announce(_))))
+    else {
+        panic!()
+    };
+    assert!(last.alarms[0].ended_us.is_some(), "the end is told at once");
+    scene.out.clear();
+    scene.pass(5_000);
+    assert_eq!(scene.announces(), 0, "nothing is open");
+}
+
+#[test]
+fn h1_an_implausible_value_is_flagged_kept_and_alarms() {
+    let mut scene = Scene::new();
+    scene.event(Event::Numeric(hr(0)));
+    scene.pass(1_000);
+    let drafts = scene.drafts();
+    let samples = drafts.iter().find_map(|draft| match &draft.body {
+        Body::Numerics(samples) => Some(samples),
+        _ => None,
+    });
+    let sample = &samples.unwrap()[0];
+    assert_eq!(sample.value, Some(Decimal::new(0, 0)));
+    assert!(sample.quality.has(Quality::IMPLAUSIBLE));
+    assert!(scene.records()[0].contains("HR 0 < 80"));
+}
+
+#[test]
+fn a_checkpoint_writes_everything_at_once_and_comes_back_to_its_link() {
+    let mut scene = Scene::new();
+    scene.event(Event::Numeric(hr(120)));
+    scene.event(Event::Checkpoint(StoreToken(9)));
+    let Some(Output::Store(request)) = scene.out.last() else { panic!("{:?}", scene.out) };
+    assert_eq!((request.drafts.len(), request.checkpoints.as_slice()), (1, &[(0, StoreToken(9))][..]));
+    scene.handle(Input::Notice(BedNotice::Stored(vec![(0, StoreToken(9))])));
+    assert!(matches!(scene.out.last(), Some(Output::Stored(0, StoreToken(9)))));
+}
+
+#[test]
+fn every_gap_has_its_cause_and_its_ends() {
+    let mut scene = Scene::new();
+    scene.event(wave(scene.now.mono, vec![0; 10]));
+    scene.pass(5_000);
+    scene.state(LinkState::Silent, 4_000);
+    scene.pass(1_000);
+    scene.state(LinkState::Opening, 5_000);
+    scene.pass(1_000);
+    scene.state(LinkState::Live, 0);
+    let silent = GapCause::DeviceSilent;
+    assert_eq!(scene.gaps(), [(Lane::Numeric, silent, 6_000), (Lane::Waveform, silent, 6_000)]);
+    scene.out.clear();
+    scene.state(LinkState::WrongDevice, 0);
+    scene.pass(3_000);
+    scene.handle(Input::Close);
+    assert!(scene.gaps().contains(&(Lane::Numeric, GapCause::WrongDevice, 3_000)), "{:?}", scene.gaps());
+}
+
+#[test]
+fn a_gap_that_lasts_is_told_while_it_lasts() {
+    let mut scene = Scene::new();
+    for _ in 0..130 {
+        scene.state(LinkState::Down, 0);
+        scene.pass(1_000);
+    }
+    assert_eq!(scene.gaps().iter().map(|gap| gap.2).collect::<Vec<_>>(), [60_000, 60_000]);
+}
+
+#[test]
+fn a_set_clock_is_a_gap_of_its_own() {
+    let mut scene = Scene::new();
+    scene.now.wall = scene.now.wall + Duration::from_secs(3_600);
+    scene.pass(2_000);
+    assert_eq!(
+        scene.gaps(),
+        [(Lane::Numeric, GapCause::ClockStep, 3_600_000), (Lane::Waveform, GapCause::ClockStep, 3_600_000)]
+    );
+}
+
+#[test]
+fn h13_demonstration_never_shares_a_block_with_measurements() {
+    let mut scene = Scene::new();
+    scene.event(Event::Numeric(Numeric { quality: Quality::DEMO, ..hr(140) }));
+    scene.event(Event::Numeric(hr(120)));
+    scene.pass(1_000);
+    let blocks: Vec<_> =
+        scene.drafts().iter().filter(|draft| draft.is_streaming()).map(|draft| draft.provenance).collect();
+    assert_eq!(blocks, [Provenance::Live, Provenance::DeviceDemo]);
+}
+
+#[test]
+fn an_alert_said_twice_is_recorded_once() {
+    let mut scene = Scene::new();
+    let alert = Alert {
+        code: 3,
+        source: None,
+        priority: Priority::Low,
+        text: "LEAD OFF".into(),
+        phase: AlertPhase::Present,
+        technical: true,
+    };
+    for phase in [AlertPhase::Present, AlertPhase::Present, AlertPhase::Ended, AlertPhase::Present] {
+        scene.event(Event::Alert(Alert { phase, ..alert.clone() }));
+    }
+    assert_eq!(scene.records().len(), 3);
+}
+
+#[test]
+fn a_patients_identifier_leaves_in_no_record() {
+    let mut scene = Scene::new();
+    let identity = Identity {
+        serial: "5".into(),
+        patient: Some(Private::new("SECRET-77".into())),
+        ..Identity::default()
+    };
+    scene.event(Event::Identified(identity));
+    assert!(scene.records()[0].contains("\"serial\":\"5\""));
+    assert!(!format!("{:?}", scene.out).contains("SECRET-77"));
+}
+
+#[test]
+fn h4_a_set_of_limits_that_cannot_be_applied_leaves_the_last_one_in_force() {
+    let mut scene = Scene::new();
+    let limit = |ucum: &str| downstream::Limit {
+        code: 147_842,
+        side: downstream::Side::Low,
+        threshold: "100".into(),
+        ucum: ucum.into(),
+        delay_ms: 0,
+        priority: cotside_protocol::wire::upstream::Priority::High,
+    };
+    let set = |version, ucum| {
+        Input::Notice(BedNotice::Limits(downstream::Limits {
+            version,
+            author: "hub".into(),
+            limits: vec![limit(ucum)],
+        }))
+    };
+    scene.handle(set(5, "furlong"));
+    assert!(scene.records()[0].contains("LIMITS REFUSED"));
+    scene.out.clear();
+    scene.handle(set(6, "{beats}/min"));
+    scene.event(Event::Numeric(hr(90)));
+    assert!(scene.records().iter().any(|record| record.contains("HR 90 < 100")), "{:?}", scene.records());
+    scene.out.clear();
+    scene.handle(set(4, "{beats}/min"));
+    assert!(scene.records()[0].contains("older than the one in force"));
+}
+
+#[test]
+fn the_snapshot_shows_age_and_which_channel_counts() {
+    let mut scene = Scene::new();
+    scene.event(Event::Numeric(Numeric { lag: Duration::from_secs(3), ..hr(120) }));
+    scene.pass(500);
+    let snapshot = scene.bed.snapshot(scene.now);
+    let value = &snapshot.values[0];
+    assert_eq!((value.value.as_deref(), value.age_ms, value.preferred), (Some("120"), 3_000, true));
+    assert_eq!(snapshot.links[0].status.state, LinkState::Live);
+}
