@@ -1,8 +1,10 @@
 //! The whole system in few binaries: house rules, a unit in virtual time, real processes, figures.
 
 pub mod archive;
+pub mod bench;
 pub mod corpora;
 pub mod counting;
 pub mod figures;
 pub mod kill_nine;
 pub mod ledger;
+
