@@ -248,13 +248,13 @@ impl Physiology for Newborn {
                     131_389 => 0.5,
                     _ => 1.0,
                 };
-                size * electrocardiogram(beat) + 0.04 * (breath() - 0.5) + noise(0.012)
+                size * electrocardiogram(beat) + 0.04 * (breath() - 0.5) + noise(0.008)
             }
-            150_452 => 100.0 * pulse(beat) * (1.0 + 0.08 * breath()) + noise(0.6),
-            151_552 => 1.6 * breath() + 0.05 * pulse(beat) + noise(0.015),
+            150_452 => 100.0 * pulse(beat) * (1.0 + 0.08 * breath()) + noise(0.2),
+            151_552 => 1.6 * breath() + 0.05 * pulse(beat) + noise(0.004),
             150_032 | 150_036 | 150_056 => {
                 let (systolic, diastolic) = self.pressure(t);
-                diastolic + (systolic - diastolic) * pulse(beat) + 0.8 * breath() + noise(0.25)
+                diastolic + (systolic - diastolic) * pulse(beat) + 0.8 * breath() + noise(0.12)
             }
             _ => return None,
         })
