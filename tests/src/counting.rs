@@ -10,8 +10,13 @@ use std::time::Duration;
 pub const LINE_EVERY: Duration = Duration::from_millis(100);
 const PULSE_RATE: u32 = 149_530;
 const PERFUSION_INDEX: u32 = 150_488;
-/// The pulse rate carries the ten thousands.
+/// The pulse rate carries the turns of the index.
 const PULSE_BASE: u64 = 100;
+/// A perfusion index of zero is no value.
+const INDEX_BASE: u64 = 500;
+const INDEX_COUNT: u64 = 9000;
+/// The oximeter is the bed's first link; other devices measure the same parameters.
+const LINK: u8 = 0;
 
 /// When each line was sent: index is the line's number.
 pub type Sent = Arc<Mutex<Vec<Wall>>>;
@@ -42,6 +47,7 @@ impl Peer for CountingOximeter {
         self.next_at = Some(due + LINE_EVERY);
         let mut sent = self.sent.lock().expect("no thread panics while it counts");
         let number = sent.len() as u64;
+        let index = INDEX_BASE + number % INDEX_COUNT;
         sent.push(now.wall);
         let second = now.wall.0.div_euclid(1_000_000).rem_euclid(86_400);
         let line = format!(
@@ -50,9 +56,9 @@ impl Peer for CountingOximeter {
             second / 3600,
             second / 60 % 60,
             second % 60,
-            PULSE_BASE + number / 10_000,
-            number / 100 % 100,
-            number % 100
+            PULSE_BASE + number / INDEX_COUNT,
+            index / 100,
+            index % 100
         );
         PeerOutput::Transmit { to: Path::Line, bytes: line.into_bytes() }
     }
@@ -61,25 +67,28 @@ impl Peer for CountingOximeter {
 /// Puts the numbers together again: a line's pulse rate and perfusion index arrive at one instant.
 #[derive(Default)]
 pub struct Counter {
-    tens_of_thousands: Option<(i64, u64)>,
+    turns: Option<(i64, u64)>,
     index: Option<(i64, u64)>,
 }
 
 impl Counter {
     /// The line's number, once both halves were seen.
     pub fn hear(&mut self, at_us: i64, sample: &Sample) -> Option<u64> {
+        if sample.channel.link != LINK {
+            return None;
+        }
         let Decimal { mantissa, exponent } = sample.value?;
         let hundredths =
             u64::try_from(mantissa).ok()? * 10u64.pow(u32::try_from(i32::from(exponent) + 2).ok()?);
         match sample.channel.code.0 {
-            PULSE_RATE => self.tens_of_thousands = Some((at_us, (hundredths / 100).checked_sub(PULSE_BASE)?)),
-            PERFUSION_INDEX => self.index = Some((at_us, hundredths)),
+            PULSE_RATE => self.turns = Some((at_us, (hundredths / 100).checked_sub(PULSE_BASE)?)),
+            PERFUSION_INDEX => self.index = Some((at_us, hundredths.checked_sub(INDEX_BASE)?)),
             _ => return None,
         }
-        let ((at, high), (other, low)) = (self.tens_of_thousands?, self.index?);
+        let ((at, high), (other, low)) = (self.turns?, self.index?);
         (at == other).then(|| {
-            (self.tens_of_thousands, self.index) = (None, None);
-            high * 10_000 + low
+            (self.turns, self.index) = (None, None);
+            high * INDEX_COUNT + low
         })
     }
 }

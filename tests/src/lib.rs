@@ -7,4 +7,4 @@ pub mod counting;
 pub mod figures;
 pub mod kill_nine;
 pub mod ledger;
-
+pub mod virtual_unit;
