@@ -72,6 +72,9 @@ struct World {
     findings: Findings,
 }
 
+/// One message in so many is lost or doubled on its way, as by a broker that died with it; none in the calm at the end.
+const STRAY_ONE_IN: u64 = 500;
+
 /// Everything at one bed.
 struct BedWorld {
     id: AgentId,
@@ -111,6 +114,22 @@ struct Network {
     taken: VecDeque<(Mono, u64)>,
     is_connected: bool,
     connect_at: Mono,
+}
+
+struct Chance<'a> {
+    random: &'a mut Random,
+    stray_one_in: u64,
+}
+
+impl Chance<'_> {
+    fn strays(&mut self) -> bool {
+        self.random.once_in(self.stray_one_in)
+    }
+
+    /// Two to forty milliseconds.
+    fn delay(&mut self) -> Duration {
+        Duration::from_millis(2 + self.random.next() % 40)
+    }
 }
 
 struct Hub {
@@ -220,10 +239,11 @@ impl World {
             self.misfortune();
         }
         let Self { now, random, hub, beds, findings } = self;
+        let mut chance = Chance { random, stray_one_in: if may_fail { STRAY_ONE_IN } else { 0 } };
         for bed in &mut *beds {
-            bed.step(*now, random, hub.is_up, findings);
+            bed.step(*now, &mut chance, hub.is_up, findings);
         }
-        hub.step(*now, random, beds, findings)
+        hub.step(*now, &mut chance, beds, findings)
     }
 
     /// About every 40 s somebody dies, about every 20 s a network cable is pulled.
@@ -314,7 +334,7 @@ impl BedWorld {
         self.agent.take().is_some()
     }
 
-    fn step(&mut self, now: Now, random: &mut Random, hub_is_up: bool, findings: &mut Findings) {
+    fn step(&mut self, now: Now, chance: &mut Chance<'_>, hub_is_up: bool, findings: &mut Findings) {
         if self.agent.is_none() && now.mono >= self.back_at {
             self.be_born(now);
         }
@@ -327,7 +347,7 @@ impl BedWorld {
             line.step(now, at as u8, &mut agent.bed, findings);
         }
         self.network.deliver(now, agent, hub_is_up);
-        for (link, token) in agent.step(now, &mut self.network, random) {
+        for (link, token) in agent.step(now, &mut self.network, chance) {
             let line = &mut self.lines[usize::from(link)];
             if let Some(session) = &mut line.session {
                 session.handle(now, Input::Stored(token));
@@ -339,7 +359,7 @@ impl BedWorld {
 
 impl Agent {
     /// Which checkpoints are on disk now.
-    fn step(&mut self, now: Now, network: &mut Network, random: &mut Random) -> Vec<(u8, StoreToken)> {
+    fn step(&mut self, now: Now, network: &mut Network, chance: &mut Chance<'_>) -> Vec<(u8, StoreToken)> {
         let mut stored = Vec::new();
         self.bed.handle(now, BedIn::Timeout);
         let mut told = Vec::new();
@@ -368,9 +388,8 @@ impl Agent {
             }
             match self.outbox.poll(now) {
                 BoxOut::Publish { id, topic, payload } if network.is_connected => {
-                    let at = now.mono + Duration::from_millis(2 + random.next() % 40);
-                    // One in five hundred is taken and lost, as by a broker that died with it.
-                    if !random.once_in(500) {
+                    let at = now.mono + chance.delay();
+                    if !chance.strays() {
                         network.up.push_back((at, id, topic, payload));
                     } else if let Some(id) = id {
                         network.taken.push_back((at, id));
@@ -522,7 +541,7 @@ impl Hub {
     fn step(
         &mut self,
         now: Now,
-        random: &mut Random,
+        chance: &mut Chance<'_>,
         beds: &mut [BedWorld],
         findings: &mut Findings,
     ) -> Result<()> {
@@ -541,14 +560,14 @@ impl Hub {
             }
         }
         for (at, bed) in beds.iter_mut().enumerate() {
-            self.serve(now, random, at, bed)?;
+            self.serve(now, chance, at, bed)?;
         }
         self.unit.ages(now.mono);
         self.look(now, findings);
         Ok(())
     }
 
-    fn serve(&mut self, now: Now, random: &mut Random, at: usize, bed: &mut BedWorld) -> Result<()> {
+    fn serve(&mut self, now: Now, chance: &mut Chance<'_>, at: usize, bed: &mut BedWorld) -> Result<()> {
         if !bed.network.is_connected {
             self.inbounds[at] = None;
             return Ok(());
@@ -557,8 +576,8 @@ impl Hub {
         let inbound = self.inbounds[at].get_or_insert_with(|| Inbound::new(bed.id.clone(), rules, now));
         while bed.network.up.front().is_some_and(|(at, ..)| *at <= now.mono) {
             let (_, id, what, payload) = bed.network.up.pop_front().expect("just looked");
-            // One in five hundred arrives twice, as after a lost PUBACK.
-            for _ in 0..1 + u32::from(random.once_in(500)) {
+            // Some arrive twice, as after a lost PUBACK.
+            for _ in 0..1 + u32::from(chance.strays()) {
                 let receipt = id.map(Receipt);
                 inbound.handle(now, In::Message { what, payload: payload.clone(), receipt });
             }
@@ -567,8 +586,8 @@ impl Hub {
         loop {
             match inbound.poll() {
                 Out::Send(what, payload) => {
-                    let at = now.mono + Duration::from_millis(2 + random.next() % 40);
-                    if !random.once_in(500) {
+                    let at = now.mono + chance.delay();
+                    if !chance.strays() {
                         bed.network.down.push_back((at, what, payload));
                     }
                 }
@@ -584,7 +603,7 @@ impl Hub {
                     inbound.handle(now, In::Opened { known, bed: Some(format!("{:02}", bed.at + 1)) });
                 }
                 Out::Commit(ticket, addition) => {
-                    let at = now.mono + Duration::from_millis(20 + random.next() % 150);
+                    let at = now.mono + Duration::from_millis(20 + chance.random.next() % 150);
                     // Commits are made in the order asked.
                     let at = self.commits.back().map_or(at, |(last, ..)| at.max(*last));
                     self.commits.push_back((at, bed.at, ticket, addition));
