@@ -392,7 +392,7 @@ impl Intellivue {
     }
 
     fn why_unanswered(&self) -> &'static str {
-        if self.tally.frames == 0 && self.tally.malformed_total() > 64 {
+        if self.tally.frames == 0 && self.tally.received > 64 {
             "bytes arrive but no frame is among them: is the baud rate right?"
         } else {
             "the monitor does not answer: is its port set to Data Export, at this baud rate?"
