@@ -78,7 +78,8 @@ pub struct Loop {
     orders: mpsc::Receiver<Order>,
     frames: broadcast::Sender<Frame>,
     waves: broadcast::Sender<WaveFrame>,
-    /// The last whole, good until the next frame goes out: fifty stations that come back at once cost one encoding.
+    /// The last whole: fifty stations that come back at once cost one encoding. It is dropped with the next frame, and after a quarter
+    /// of a second in any case, since a page counts the ages in it from its receipt.
     snapshot: Option<Bytes>,
 }
 
@@ -100,7 +101,10 @@ impl Loop {
             tokio::select! {
                 biased;
                 () = stop.requested() => return Ok(()),
-                () = tokio::time::sleep_until(deadline) => self.feed.pulse(self.clock.now().mono),
+                () = tokio::time::sleep_until(deadline) => {
+                    self.snapshot = None;
+                    self.feed.pulse(self.clock.now().mono);
+                }
                 Some(order) = self.orders.recv() => self.obey(order),
                 taken = self.items.recv_many(&mut batch, BATCH), if has_agents => {
                     has_agents = taken > 0;

@@ -147,3 +147,34 @@ async fn health_needs_no_login_and_tells_of_a_store_that_cannot_commit() {
     assert_eq!((&health["status"], &health["store"]), (&json!("degraded"), &json!("failed")));
     assert!(!health.to_string().contains("nicu"));
 }
+
+#[tokio::test]
+async fn a_page_that_draws_too_slowly_is_told_that_it_missed_waveforms() {
+    let hub = Hub::start().await;
+    let browser = Browser::log_in(&hub, "nurse").await;
+    let mut socket = Socket::open(&hub, &browser, &[]).await.unwrap();
+    socket.subscribe(&["01"]).await;
+    socket.next_text().await;
+    let header = hub.header(Lane::Waveform);
+    let ecg = Stretch {
+        channel: channel(131_330),
+        ucum: "mV".to_owned(),
+        at_us: 0,
+        period_us: 4000,
+        gain: 0.005,
+        offset: 0.0,
+        quality: Quality::GOOD,
+        samples: vec![1; 20_000],
+    };
+    // More than the ring and every buffer below it hold.
+    for _ in 0..1000 {
+        hub.tell(News::Waveforms(header, vec![ecg.clone()])).await;
+    }
+    let told = loop {
+        match socket.frame().await.unwrap() {
+            (1, text) if text == br#"{"type":"overflow"}"# => break socket.next_text().await,
+            (kind, _) => assert!(matches!(kind, 1 | 2)),
+        }
+    };
+    assert_eq!(told["channels"][0]["code"], 131_330);
+}
