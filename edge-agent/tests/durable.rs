@@ -1,5 +1,11 @@
 //! What must survive: a log reopened after a kill, damaged, full, without a disk; a hub that is away, restored, or lossy.
 
+#[path = "durable/authority.rs"]
+mod authority;
+#[path = "durable/broker.rs"]
+mod broker;
+#[path = "durable/enrolment.rs"]
+mod enrolment;
 #[path = "durable/outbox.rs"]
 mod outbox;
 #[path = "durable/store.rs"]

@@ -1,5 +1,6 @@
 //! Why there is no connection, in words a biomedical engineer can act on.
 
+use rumqttc::v5::mqttbytes::Error as MqttError;
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use rumqttc::v5::{ConnectionError, StateError};
 use rustls::{AlertDescription, CertificateError};
@@ -20,6 +21,10 @@ pub(crate) fn of_connection(error: &ConnectionError, address: &str) -> String {
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => {
             format!("The hub at {address} closed the connection.")
+        }
+        // These two do not name their cause as their source.
+        ConnectionError::MqttState(StateError::Io(io) | StateError::Deserialization(MqttError::Io(io))) => {
+            of_error(io, address)
         }
         ConnectionError::MqttState(_)
         | ConnectionError::Tls(_)
