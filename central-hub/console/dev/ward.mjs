@@ -51,7 +51,7 @@ function bed(index, began, calm, hostile) {
       value(now, 150456, 'SpO2', 'SpO2', wander(now, spo2, 1, 5000), '%', story === 'cuff' ? { quality: ['questionable'] } : {}),
       value(now, 151578, 'RR', 'Resp rate (impedance)', wander(now, rr, 4, 6000), '{breaths}/min',
         story === 'stale' ? { value: null, quality: ['stale'], age_ms: 14_000 + stale } : {}),
-      value(now, 150388, 'Temp skin', 'Temp skin', (36.6 + (index % 5) / 10).toFixed(1), 'Cel', story === 'late' ? { age_ms: 3200 } : {}),
+      value(now, 150388, 'Temp skin', 'Temp skin', (36.6 + (index % 5) / 10).toFixed(1), 'Cel', story === 'late' ? { age_ms: 3600 } : {}),
       value(now, 150488, 'PI', 'Perfusion index', (1.1 + (index % 4) / 5).toFixed(1), '%', { device: 'oximeter' }),
       value(now, 151920, 'FiO2', 'FiO2 measured', 21 + ((index * 3) % 20), '%', { device: 'ventilator' }),
       value(now, 151976, 'PEEP', 'PEEP measured', 5, 'cm[H2O]', { device: 'ventilator' }),

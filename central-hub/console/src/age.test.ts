@@ -7,9 +7,9 @@ const at = (age_ms: number, pace: Pace = 'continuous', quality: string[] = []) =
 const freshness = (age: number, since: number, pace: Pace = 'continuous', lost = false) =>
   judge(at(age, pace), since, lost).freshness
 
-test('a continuous value says nothing up to two seconds, then its age, then dims, and is gone after ten', () => {
-  assert.equal(freshness(2_000, 0), 'fresh')
-  assert.equal(freshness(2_001, 0), 'aging')
+test('a continuous value says nothing up to three seconds, then its age, then dims, and is gone after ten', () => {
+  assert.equal(freshness(3_000, 0), 'fresh')
+  assert.equal(freshness(3_001, 0), 'aging')
   assert.equal(freshness(5_001, 0), 'old')
   assert.equal(freshness(10_000, 0), 'old')
   assert.equal(freshness(10_001, 0), 'gone')

@@ -18,11 +18,12 @@ interface Bounds {
 
 const MINUTE = 60_000
 
-// Continuous parameters are expected once a second; 10 s is the hard cap of the hub and of every screen.
+// Continuous parameters are expected once a second and are gathered for up to another on their way: below 3 s there is nothing
+// to say. 10 s is the hard cap of the hub and of every screen.
 // A trend feed is slower by nature, so its age is always written. An episodic value carries its clock time instead;
 // past twelve hours a clock time no longer says which day, so the number goes.
 const BOUNDS: Record<Pace, Bounds> = {
-  continuous: { aging: 2_000, old: 5_000, gone: 10_000 },
+  continuous: { aging: 3_000, old: 5_000, gone: 10_000 },
   trend: { aging: 0, old: 2 * MINUTE, gone: 5 * MINUTE },
   episodic: { aging: Infinity, old: 60 * MINUTE, gone: 12 * 60 * MINUTE },
 }

@@ -86,7 +86,7 @@ function Occupied(props: {
             </div>
           </div>
           <div class="foot">
-            <Further readings={picked.further} />
+            <Further readings={picked.further} codes={view.values.map((value) => value.code)} />
             <Links view={view} />
           </div>
         </>
@@ -119,7 +119,7 @@ function AlarmBar({ alarms }: { alarms: ShownAlarm[] }): VNode | null {
   if (alarms.length > 1) small.push(`+${alarms.length - 1}`)
   const chars = asterisks(alarm.priority).length + 1 + text.length
   return (
-    <div class={`bar ${alarm.priority} ${alarm.manner}`} style={{ '--chars': String(Math.max(12, chars)) }}>
+    <div class={`bar ${alarm.priority} ${alarm.manner}`} style={{ '--chars': String(Math.max(12, chars)) }} title={text}>
       <span class="what">
         {asterisks(alarm.priority)} {text}
       </span>
@@ -151,16 +151,18 @@ function NoData({ state, elapsed, alarms }: { state: BedState; elapsed: number; 
   )
 }
 
-function Further({ readings }: { readings: Reading[] }): VNode {
+function Further({ readings, codes }: { readings: Reading[]; codes: number[] }): VNode {
   return (
     <div class="further">
       {readings.map((reading) => {
+        const several = codes.filter((code) => code === reading.value.code).length > 1
         const words = readingWords(reading)
         const when = ageWords(reading)
         return (
           <span class={words.dim ? 'dim' : ''} key={`${reading.value.code}/${reading.value.site}/${reading.value.device}`}>
             {label(reading.value.label)} <b>{words.text}</b>
             {words.marks.includes('?') && '?'} {reading.value.setting ? 'set' : ucumText(reading.value.ucum)}
+            {several && <i> {reading.value.device}</i>}
             {when !== '' && <i> {when}</i>}
           </span>
         )

@@ -2,6 +2,7 @@
 //   BASE_URL (default http://127.0.0.1:8080), USER or COTSIDE_USER, PASSWORD: whom to sign in as
 //   BEDS=8        how many beds must be on the screen
 //   LIVE=...      beds that must be live, comma separated (default: every occupied one that is not listed in STALE)
+//   WAVING=...    beds that must draw waves (default: every live one that has a waveform channel, at least one)
 //   STALE=...     beds that must come to look stale: an age, `-?-` or NO DATA
 //   SHOT=unit.png where to save a picture of the unit (FOCUS_SHOT: of one bed)
 //   WITHIN_MS=30000 how long each condition may take to come true
@@ -13,7 +14,7 @@ import { launch, signIn } from './chromium.mjs'
 const list = (text) => (text ?? '').split(',').map((s) => s.trim()).filter((s) => s !== '')
 
 export async function check(options) {
-  const { baseUrl, user, password, beds = 8, live = [], stale = [], shot, focusShot, within = 30_000, say = console.log } = options
+  const { baseUrl, user, password, beds = 8, live = [], waving = [], stale = [], shot, focusShot, within = 30_000, say = console.log } = options
   const browser = await launch()
   try {
     const context = await browser.newContext({ viewport: { width: 1920, height: 1080 }, ignoreHTTPSErrors: true })
@@ -34,9 +35,10 @@ export async function check(options) {
     await until(within, () => numbersOf(page), (now) => wanted.every((bed) => now[bed] !== first[bed]), (now) => `numbers that never changed: ${wanted.filter((bed) => now[bed] === first[bed]).join(' ')}`)
     say(`numbers change at ${wanted.length} beds`)
 
-    const waving = await until(within, () => wavesOf(page), (now) => wanted.every((bed) => (now[bed]?.inked ?? 0) > 200), (now) => `beds without a wave: ${wanted.filter((bed) => (now[bed]?.inked ?? 0) <= 200).join(' ')}`)
-    await until(within, () => wavesOf(page), (now) => wanted.every((bed) => now[bed]?.sum !== waving[bed]?.sum), (now) => `waves that stand still: ${wanted.filter((bed) => now[bed]?.sum === waving[bed]?.sum).join(' ')}`)
-    say(`waves move at ${wanted.length} beds`)
+    const waved = waving.length > 0 ? waving : await until(within, async () => (await withChannels(page)).filter((bed) => wanted.includes(bed)), (now) => now.length > 0, () => 'no bed has a wave')
+    const inked = await until(within, () => wavesOf(page), (now) => waved.every((bed) => (now[bed]?.inked ?? 0) > 200), (now) => `beds without a wave: ${waved.filter((bed) => (now[bed]?.inked ?? 0) <= 200).join(' ')}`)
+    await until(within, () => wavesOf(page), (now) => waved.every((bed) => now[bed]?.sum !== inked[bed]?.sum), (now) => `waves that stand still: ${waved.filter((bed) => now[bed]?.sum === inked[bed]?.sum).join(' ')}`)
+    say(`waves move at ${waved.length} beds`)
 
     const clock = await page.textContent('.clock b')
     await until(within, () => page.textContent('.clock b'), (now) => now !== clock, () => 'the clock stands still')
@@ -70,6 +72,9 @@ async function until(within, look, good, why) {
 }
 
 const occupied = (page) => page.$$eval('.unit > .tile.occupied', (tiles) => tiles.map((tile) => tile.dataset.bed))
+
+const withChannels = (page) =>
+  page.$$eval('.unit > .tile', (tiles) => tiles.filter((tile) => tile.querySelector('.lanes span') !== null).map((tile) => tile.dataset.bed))
 
 const numbersOf = (page) =>
   page.$$eval('.unit > .tile', (tiles) =>
@@ -110,6 +115,7 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     password: env.PASSWORD ?? '',
     beds: Number(env.BEDS ?? 8),
     live: list(env.LIVE),
+    waving: list(env.WAVING),
     stale: list(env.STALE),
     within: Number(env.WITHIN_MS ?? 30_000),
     ...(env.SHOT === undefined ? {} : { shot: env.SHOT }),
