@@ -2,7 +2,7 @@
 //!
 //! The ASN.1 around the user data is never parsed: a monitor always sends the same bytes, so the marker before the user data is enough.
 
-use super::message::{Attributes, emit_attributes};
+use super::lists::{Attributes, emit_attributes};
 use super::octets::{Reader, put_u32};
 
 const SESSION: &[u8] = &[0x05, 0x08, 0x13, 0x01, 0x00, 0x16, 0x01, 0x02, 0x80, 0x00, 0x14, 0x02, 0x00, 0x02];

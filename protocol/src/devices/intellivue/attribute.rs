@@ -27,7 +27,7 @@ impl Float {
     /// None for the special values: not a number, not at this resolution, the infinities, the reserved one.
     pub(super) fn decimal(self) -> Option<Decimal> {
         let mantissa = self.0 & 0x00FF_FFFF;
-        if matches!(mantissa, 0x7F_FFFE | 0x7F_FFFF | 0x80_0000..=0x80_0002) {
+        if matches!(mantissa, 0x7F_FFFE..=0x80_0002) {
             return None;
         }
         let signed = i64::from((mantissa << 8) as i32 >> 8);
@@ -300,7 +300,7 @@ pub(super) fn put_wall_time(out: &mut Vec<u8>, wall: Wall) {
     let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
     for part in [year / 100, year % 100, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60, 0] {
-        out.push(((part / 10) << 4 | part % 10) as u8);
+        out.push(((part / 10 * 16) + part % 10) as u8);
     }
 }
 
@@ -418,5 +418,126 @@ impl AlertEntry {
             put_u16(out, 0);
             put_text(out, self.text.as_str());
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        AlertEntry, FixedValues, Float, MetricSpec, NumericValue, SampleSpec, Scale, State, WaveValue,
+        put_wall_time, text, wall_time,
+    };
+    use crate::devices::intellivue::octets::Reader;
+    use crate::model::{Decimal, DeviceText, Quality, Wall};
+
+    #[test]
+    fn floats_are_the_decimals_of_the_guide() {
+        let check = |raw, shown: &str| assert_eq!(Float(raw).decimal().unwrap().to_string(), shown);
+        check(0xFD00_7D00, "32.000");
+        check(0xFF00_0140, "32.0");
+        check(0x0100_0140, "3200");
+        check(0xFEFF_F000, "-40.96");
+        for special in [0x007F_FFFF, 0xFF7F_FFFF, 0x0080_0000, 0x007F_FFFE, 0x0080_0002, 0x0080_0001] {
+            assert_eq!(Float(special).decimal(), None, "{special:08x}");
+        }
+        for (mantissa, exponent) in [(0, 0), (-1, -3), (8_388_605, 127), (-8_388_605, -128)] {
+            let expected = Decimal::new(i64::from(mantissa), exponent);
+            assert_eq!(Float::new(mantissa, exponent).decimal(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn states_become_marks() {
+        let check = |state, quality| assert_eq!(State(state).quality(), quality, "{state:04x}");
+        check(0x0000, Quality::GOOD);
+        check(0x8400, Quality::INVALID | Quality::DEMO);
+        check(0x4002, Quality::QUESTIONABLE | Quality::IN_ALARM);
+        check(0x2000, Quality::UNAVAILABLE);
+        check(0x1800, Quality::CALIBRATING | Quality::DEMO);
+        check(0x00A1, Quality::GOOD);
+    }
+
+    #[test]
+    fn a_wall_time_is_a_date_or_nothing() {
+        let told = [0x20, 0x11, 0x12, 0x14, 0x20, 0x03, 0x16, 0x00];
+        let wall = wall_time(&told).unwrap();
+        assert_eq!(wall, Wall(1_323_892_996_000_000));
+        let mut out = vec![0xA5];
+        put_wall_time(&mut out, wall);
+        assert_eq!(out[1..], told);
+        for none in [[0xFF; 8], [0; 8], [0x20, 0x11, 0x13, 0x14, 0, 0, 0, 0], [0x20, 0x1A, 1, 1, 0, 0, 0, 0]]
+        {
+            assert_eq!(wall_time(&none), None, "{none:02x?}");
+        }
+        for days in (-40_000..60_000).step_by(37) {
+            let wall = Wall(days * 86_400_000_000 + 3_723_000_000);
+            let mut out = Vec::new();
+            put_wall_time(&mut out, wall);
+            assert_eq!(wall_time(&out), Some(wall));
+        }
+    }
+
+    #[test]
+    fn the_widest_mask_that_fits_says_what_a_sample_is() {
+        let fixed = FixedValues::parse(&[0, 3, 0, 12, 0, 4, 0x80, 0, 0, 3, 0x40, 1, 0, 2, 0x80, 4]).unwrap();
+        let spec = SampleSpec::parse(&[0, 0x40, 16, 14, 0x30, 0]).unwrap();
+        let amplitude = |raw| fixed.amplitude(raw, spec.amplitude_mask());
+        assert_eq!(amplitude(0x1FF8), Some(0x1FF8));
+        assert_eq!(amplitude(0xE194), Some(0x2190));
+        assert_eq!(amplitude(0x9FF8), None);
+        assert_eq!(amplitude(0x6001), Some(0x2000));
+    }
+
+    #[test]
+    fn a_scale_gives_a_line_or_says_that_there_is_none() {
+        let scale = |lower, upper, lower_sample, upper_sample| {
+            Scale { lower: Float(lower), upper: Float(upper), lower_sample, upper_sample }.line()
+        };
+        assert_eq!(scale(0xFEFF_F000, 0xFD00_9FFB, 0, 0x3FFF), Some((0.005, -40.96)));
+        assert_eq!(scale(0x00FF_FFD8, 0x0000_0208, 0xA0, 0x23A0), Some((0.0625, -50.0)));
+        assert_eq!(scale(0x007F_FFFF, 0x007F_FFFF, 0, 0xFFF), None);
+        assert_eq!(scale(0x0000_0000, 0x0000_0001, 7, 7), None);
+        assert_eq!(scale(0x7F00_0001, 0x8000_0001, 0, 1), None);
+    }
+
+    #[test]
+    fn values_survive_their_way_into_a_dirty_buffer() {
+        let mut out = vec![0xA5; 4];
+        let numeric =
+            NumericValue { physio: 0x4182, state: State(2), ucum: 0x0AA0, value: Float(0xFF00_0140) };
+        numeric.emit(&mut out);
+        assert_eq!(NumericValue::parse(&mut Reader(&out[4..])), Some(numeric));
+        out.truncate(4);
+        let wave = WaveValue { physio: 0x4BB4, state: State(0), samples: &[1, 2, 3, 4] };
+        wave.emit(&mut out);
+        assert_eq!(WaveValue::parse(&mut Reader(&out[4..])), Some(wave));
+        out.truncate(4);
+        let metric = MetricSpec { update_ticks: 8192, category: 4, access: 0x5228 };
+        metric.emit(3, &mut out);
+        assert_eq!(
+            (MetricSpec::parse(&out[4..]), metric.is_setting(), metric.is_episodic()),
+            (Some(metric), true, true)
+        );
+        out.truncate(4);
+        let entry = AlertEntry {
+            source: 0x4182,
+            code: 0xF146,
+            kind: 0x0400,
+            state: 8,
+            class: 6,
+            context: 1,
+            handle: 0x82CF,
+            instance: 2,
+            text: DeviceText::new("***BRADY"),
+        };
+        entry.emit(&mut out);
+        assert_eq!(AlertEntry::parse(&mut Reader(&out[4..])), Some(entry));
+    }
+
+    #[test]
+    fn the_monitors_private_characters_are_what_they_stand_for() {
+        let mut bytes = vec![0, 12];
+        bytes.extend("\u{e40d}\u{e40d}HR\u{e400}\0".encode_utf16().flat_map(u16::to_be_bytes));
+        assert_eq!(text(&mut Reader(&bytes)).unwrap().as_str(), "**HRl");
     }
 }

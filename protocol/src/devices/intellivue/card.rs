@@ -2,7 +2,7 @@
 
 use super::attribute::{id, label, text, wall_time};
 use super::clock::Clock;
-use super::message::Attributes;
+use super::lists::Attributes;
 use super::octets::Reader;
 use crate::model::{DeviceText, Identity, Private};
 use std::net::SocketAddr;

@@ -7,7 +7,8 @@ use super::attribute::{
     FixedValues, MetricSpec, NumericValue, SampleSpec, Scale, WaveValue, compound, id, wall_time,
 };
 use super::clock::{Clock, TICK_US};
-use super::message::{Attributes, Observed, Reply, class};
+use super::lists::{Attributes, Observed};
+use super::message::{Reply, class};
 use super::octets::Reader;
 use super::params::{Meaning, may_be_setting, meaning, ucum};
 use crate::model::{Code, Event, Kind, Mono, NO_SAMPLE, Numeric, Pace, Quality, Site, Waveform};
@@ -162,7 +163,16 @@ impl Channels {
         }
         let (label, metric) = (context.label, context.metric);
         let at = relative.unwrap_or(arrival.time);
-        let device_at = absolute.and_then(wall_time).or_else(|| device_at(arrival.clock, at));
+        let stamped = absolute.and_then(wall_time);
+        let device_at = stamped.or_else(|| device_at(arrival.clock, at));
+        let lag = match (stamped, arrival.clock.device_at(arrival.time)) {
+            // By the monitor's own clock: a reading of an hour ago is an hour old when it is first heard of.
+            (Some(taken), Some(sent)) if arrival.time != 0 => {
+                Duration::from_micros(u64::try_from(sent.0 - taken.0).unwrap_or(0))
+            }
+            _ if at == 0 => Duration::ZERO,
+            _ => arrival.clock.lag(arrival.now, at),
+        };
         while !values.is_empty() {
             let value = NumericValue::parse(&mut values)?;
             if label.is_none() && (self.is_strict || may_be_setting(value.physio)) {
@@ -186,7 +196,7 @@ impl Channels {
                 kind: if meaning.is_setting { Kind::Setting } else { Kind::Measurement },
                 pace: if is_episodic { Pace::Episodic } else { self.pace },
                 device_at,
-                lag: if at == 0 { Duration::ZERO } else { arrival.clock.lag(arrival.now, at) },
+                lag,
             }));
         }
         Some(())

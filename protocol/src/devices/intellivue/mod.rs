@@ -9,6 +9,7 @@ mod clock;
 mod duties;
 mod frame;
 mod labels;
+mod lists;
 mod message;
 mod octets;
 mod params;

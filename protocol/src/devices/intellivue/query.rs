@@ -2,7 +2,8 @@
 //! or the patient; the wave list chooses what this association is sent.
 
 use super::association::UserInfo;
-use super::message::{Labels, Message, Poll, WAVE_LIST, class, group};
+use super::lists::Labels;
+use super::message::{Message, Poll, WAVE_LIST, class, group};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Query {

@@ -9,7 +9,8 @@ use super::channels::{Arrival, Channels};
 use super::clock::Clock;
 use super::duties::Duties;
 use super::frame::{self, Deframer, Found};
-use super::message::{Attributes, Link, Message, Reply, class};
+use super::lists::Attributes;
+use super::message::{Link, Message, Reply, class, group};
 use super::query::{Query, Wishes};
 use super::settings::{Averaging, Wanted};
 use crate::device::{Hangup, Input, Output, Path, Session};
@@ -227,6 +228,12 @@ impl Intellivue {
             (State::Listening, Message::Reply { invoke, link, reply }) => {
                 self.reply(now, *invoke, *link, reply, bad)
             }
+            (State::Listening, Message::Associated(info)) => {
+                if let Some(averaging) = info.options.and_then(Averaging::granted) {
+                    self.channels.pace = averaging.pace();
+                }
+                Ok(())
+            }
             // The other side of somebody else's conversation.
             (State::Listening, _) => Err(Ignored::NotOurs),
 
@@ -263,6 +270,7 @@ impl Intellivue {
                 self.send(Query::ConfirmSystem { invoke, time });
                 self.clock.heard(now, time);
                 self.card.read(*attributes, &mut self.clock);
+                self.channels.is_demo = self.card.is_demo;
                 if matches!(self.state, State::AwaitingSystem { .. }) {
                     self.state = State::Active(self.duties(now));
                 }
@@ -322,6 +330,8 @@ impl Intellivue {
                 }
                 Ok(())
             }
+            // The answer to a keep-alive has no lists, and must not end one that is being assembled.
+            class::ALERTS if reply.group == group::STATIC => Ok(()),
             class::ALERTS => {
                 *bad += self.alerts.take(invoke, link, reply, &mut sink);
                 Ok(())

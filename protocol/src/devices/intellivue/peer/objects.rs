@@ -4,7 +4,8 @@ use super::super::attribute::{
     AlertEntry, Float, MetricSpec, NumericValue, SampleSpec, Scale, State, WaveValue, id, put_text,
     put_wall_time,
 };
-use super::super::message::{class, emit_attributes};
+use super::super::lists::emit_attributes;
+use super::super::message::class;
 use super::super::octets::{put_list, put_u16, put_u32};
 use crate::device::Physiology;
 use crate::model::{Code, DeviceText, Mono, Now};
