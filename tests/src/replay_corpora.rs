@@ -1,6 +1,7 @@
 //! Foreign recordings, decoded whole: every byte accounted for, and the same results as when they were last looked at.
 //!
-//! `BLESS=1` writes the golden table anew; a changed digest means that some event changed, so read why before keeping it.
+//! `BLESS=1` writes the golden table anew; a changed digest means that some event changed. The transcripts of what changed are left
+//! in `target/corpora/`: read why before keeping it.
 
 use cotside_protocol::capture::Capture;
 use cotside_protocol::device::Output;
@@ -23,8 +24,7 @@ struct Outcome {
     values: u64,
     samples: u64,
     alerts: u64,
-    /// Of every line of the transcript.
-    crc: u32,
+    transcript: String,
 }
 
 #[test]
@@ -41,15 +41,13 @@ fn every_foreign_recording_decodes_to_its_golden_result() {
 
     let mut table = format!("{COLUMNS}\n");
     let mut differences = String::new();
-    let recordings = recordings(&folder).expect("the recordings can be read");
-    for recording in
-        recordings.into_iter().filter(|recording| devices::driver(&recording.capture.header.driver).is_some())
-    {
-        let row = row(&recording);
+    for recording in recordings(&folder).expect("the recordings can be read") {
+        let (row, transcript) = replay(&recording);
         if golden.get(recording.path.as_str()) != Some(&row.as_str()) {
             let expected = golden.get(recording.path.as_str()).unwrap_or(&"nothing");
             write!(differences, "\n   found: {row}\nexpected: {expected}")
                 .expect("a String takes everything");
+            keep(&recording.path, &transcript);
         }
         writeln!(table, "{row}").expect("a String takes everything");
     }
@@ -61,7 +59,14 @@ fn every_foreign_recording_decodes_to_its_golden_result() {
     }
 }
 
-fn row(recording: &Recording) -> String {
+fn keep(path: &str, transcript: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/corpora");
+    std::fs::create_dir_all(&folder).expect("target can be written");
+    std::fs::write(folder.join(path.replace('/', "_")), transcript).expect("target can be written");
+}
+
+/// The row of a recording, and everything that was reported from it.
+fn replay(recording: &Recording) -> (String, String) {
     // Through its text, as `edge-agent decode` would read it.
     let capture = Capture::parse(&recording.capture.to_string()).expect("what was written can be read");
     assert_eq!(capture.records, recording.capture.records, "{}", recording.path);
@@ -79,8 +84,9 @@ fn row(recording: &Recording) -> String {
     assert_eq!(tally.received, capture.received(), "{}", recording.path);
     assert_eq!(replay.spins(), 0, "{}: woken in the past", recording.path);
 
-    let Outcome { numerics, values, samples, alerts, crc } = outcome;
-    format!(
+    let Outcome { numerics, values, samples, alerts, transcript } = outcome;
+    let crc = crc32c::crc32c(transcript.as_bytes());
+    let row = format!(
         "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{numerics}\t{values}\t{samples}\t{alerts}\t{crc:08x}",
         driver.name,
         recording.path,
@@ -90,7 +96,8 @@ fn row(recording: &Recording) -> String {
         tally.ignored_total(),
         tally.malformed_total(),
         tally.pending,
-    )
+    );
+    (row, transcript)
 }
 
 impl Outcome {
@@ -107,8 +114,8 @@ impl Outcome {
             Output::Event(Event::Alert(_)) => self.alerts += 1,
             Output::Event(_) | Output::Transmit { .. } | Output::Hangup(_) => {}
         }
-        let line = format!("+{} {}\n", now.mono.0 / 1000, Line(output));
-        self.crc = crc32c::crc32c_append(self.crc, line.as_bytes());
+        writeln!(self.transcript, "+{} {}", now.mono.0 / 1000, Line(output))
+            .expect("a String takes everything");
     }
 }
 
