@@ -11,9 +11,11 @@ use cotside_simulators::demo;
 use cotside_simulators::newborn::Newborn;
 use cotside_simulators::run::{Device, Place};
 use cotside_systemd::clock::Clock;
+use cotside_systemd::exit::Exit;
 use cotside_systemd::stages::Stages;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Simulated babies and bedside devices. Never for a clinical unit: what they send is marked simulated for ever.
@@ -58,12 +60,22 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     cotside_systemd::logging::start();
+    match run(arguments.command) {
+        Ok(()) => Exit::Clean.into(),
+        Err(error) => {
+            println!("\nsimulators: {error:#}");
+            Exit::Unavailable.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match arguments.command {
+        match command {
             Command::Demo { seconds } => demo::run(seconds).await,
             Command::Device { driver, pty, udp, connect, seed, lose, flip } => {
                 let place = match (pty, udp, connect) {
