@@ -123,6 +123,7 @@ fn store_settings(config: &Agent) -> store::Settings {
         cap_bytes: config.store_max,
         provenance: config.provenance,
         software: SOFTWARE.to_owned(),
+        loss_window: config.loss_window,
         ..store::Settings::default()
     }
 }

@@ -210,14 +210,13 @@ impl Physiology for Newborn {
     fn numeric(&self, code: Code, at: Mono) -> Option<f64> {
         let t = self.seconds(at);
         Some(match code.0 {
-            147_842 | 149_514 | 149_530 | 149_522 | 149_538 => self.heart_rate(t),
+            147_842 | 149_514 | 149_530 | 149_538 => self.heart_rate(t),
             151_578 | 151_562 => self.breath_rate(t),
-            150_456 | 160_296 => self.saturation(t),
-            160_300 => self.saturation(t) - 1.0,
+            150_456 => self.saturation(t),
             150_488 => 1.6 + 0.5 * self.wander(5, t),
-            150_037 | 150_033 | 150_057 => self.pressure(t).0,
-            150_038 | 150_034 | 150_058 => self.pressure(t).1,
-            150_039 | 150_035 | 150_059 => {
+            150_037 => self.pressure(t).0,
+            150_038 => self.pressure(t).1,
+            150_039 => {
                 let (systolic, diastolic) = self.pressure(t);
                 diastolic + (systolic - diastolic) / 3.0
             }
@@ -227,8 +226,8 @@ impl Physiology for Newborn {
                 let (systolic, diastolic) = self.pressure(Self::cuff_s(t));
                 diastolic + (systolic - diastolic) / 3.0
             }
-            150_344 | 150_388 => self.temperature(t) - 0.4,
-            150_368 | 188_420 => self.temperature(t),
+            150_388 => self.temperature(t) - 0.4,
+            150_368 => self.temperature(t),
             _ => return None,
         })
     }
@@ -250,9 +249,9 @@ impl Physiology for Newborn {
                 };
                 size * electrocardiogram(beat) + 0.04 * (breath() - 0.5) + noise(0.008)
             }
-            150_452 => 100.0 * pulse(beat) * (1.0 + 0.08 * breath()) + noise(0.2),
+            150_452 => (1.6 * pulse(beat) - 0.8) * (1.0 + 0.08 * breath()) + noise(0.004),
             151_552 => 1.6 * breath() + 0.05 * pulse(beat) + noise(0.004),
-            150_032 | 150_036 | 150_056 => {
+            150_036 => {
                 let (systolic, diastolic) = self.pressure(t);
                 diastolic + (systolic - diastolic) * pulse(beat) + 0.8 * breath() + noise(0.12)
             }

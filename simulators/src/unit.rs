@@ -249,7 +249,7 @@ impl Unit {
             }
         };
         if *driver == "hl7" {
-            write!(config, "[link.settings]\nlocation = \"{}\"\n", bed.bed)?;
+            write!(config, "[link.settings]\nlocation = \"^^{}\"\n", bed.bed)?;
         }
         Ok(place)
     }

@@ -205,7 +205,7 @@ mod tests {
             malformed_bytes: 0,
         };
         let outbox = OutboxStatus::default();
-        News::Status(Status { epoch: String::new(), wall_us: 0, links: vec![link], outbox })
+        News::Status(Status { epoch: String::new(), wall_us: 0, links: vec![link], outbox, limits: None })
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::values::{Values, millis};
 use super::view::{AgentState, AgentView, BedView, DeviceView, LimitView, LimitsState};
 use crate::people::Patient;
 use cotside_protocol::model::{DeviceText, Mono, Now};
+use cotside_protocol::wire::downstream;
 use cotside_protocol::wire::topic::AgentId;
 use cotside_protocol::wire::upstream::{LinkState, LinkStatus};
 use std::time::Duration;
@@ -14,6 +15,8 @@ const LATE_AFTER: Duration = Duration::from_millis(2500);
 const LOST_AFTER: Duration = Duration::from_secs(5);
 /// Links of one agent are counted in a byte; no bed rail carries more than this.
 const LINKS_MAX: usize = 32;
+/// Every parameter of the table, both sides.
+const LIMITS_MAX: usize = 256;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bed {
@@ -71,6 +74,15 @@ impl Bed {
     }
 
     /// True if a link's state changed, rather than its counters.
+    /// The agent says which limits are in force.
+    pub(super) fn confirm(&mut self, said: &downstream::Limits) -> bool {
+        let limits: Vec<LimitView> = said.limits.iter().take(LIMITS_MAX).map(LimitView::of).collect();
+        let state = if limits.is_empty() { LimitsState::None } else { LimitsState::InForce };
+        let has_changed = (&self.limits, self.limits_state) != (&limits, state);
+        (self.limits, self.limits_state) = (limits, state);
+        has_changed
+    }
+
     pub(super) fn status(&mut self, now: Mono, mut links: Vec<LinkStatus>) -> bool {
         links.truncate(LINKS_MAX);
         for link in &mut links {

@@ -116,7 +116,10 @@ impl Unit {
         let Some(bed) = self.beds.get_mut(&name) else { return Change::Nothing };
         let (has_changed, is_urgent) = match what {
             News::Connected | News::Disconnected { .. } => (true, true),
-            News::Status(status) => (bed.status(now.mono, status.links), false),
+            News::Status(status) => {
+                let has_limits = status.limits.is_some_and(|limits| bed.confirm(&limits));
+                (bed.status(now.mono, status.links) || has_limits, false)
+            }
             News::Announce(announce) => {
                 let has_changed = bed.alarms.announce(announce.alarms);
                 (has_changed, true)

@@ -82,7 +82,13 @@ impl Scene {
             malformed_bytes: 0,
         };
         let outbox = OutboxStatus::default();
-        self.hear(News::Status(Status { epoch: String::new(), wall_us: 0, links: vec![link], outbox }))
+        self.hear(News::Status(Status {
+            epoch: String::new(),
+            wall_us: 0,
+            links: vec![link],
+            outbox,
+            limits: None,
+        }))
     }
 
     fn bed(&self, bed: &str) -> BedView {

@@ -2,6 +2,8 @@
 //!
 //! Fields are added, never renamed or reused.
 
+use cotside_protocol::model::DeviceText;
+use cotside_protocol::wire::downstream;
 use cotside_protocol::wire::upstream::{Alarm, AlarmKind, Condition, Inactivation, LinkState, Priority};
 use serde::Serialize;
 
@@ -122,6 +124,20 @@ pub struct LimitView {
     pub side: &'static str,
     pub threshold: String,
     pub ucum: String,
+}
+
+impl LimitView {
+    pub fn of(limit: &downstream::Limit) -> Self {
+        Self {
+            code: limit.code,
+            side: match limit.side {
+                downstream::Side::Low => "low",
+                downstream::Side::High => "high",
+            },
+            threshold: DeviceText::new(&limit.threshold).as_str().to_owned(),
+            ucum: DeviceText::new(&limit.ucum).as_str().to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 const STATUS_EVERY: Duration = Duration::from_secs(1);
+const LIMITS_EVERY: Duration = Duration::from_secs(10);
 /// While any alarm is open its full state is repeated, so that a hub that missed one change knows the next second.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 /// Wall time that leaves the monotonic clock by more than this has been set.
@@ -83,6 +84,8 @@ pub struct Bed {
     at_once: Vec<Draft>,
     outputs: VecDeque<Output>,
     status_at: Mono,
+    /// When the limits in force are said again; a hub that comes back hears them at once.
+    limits_at: Mono,
     announce_at: Option<Mono>,
     clock: Now,
 }
@@ -122,6 +125,7 @@ impl Bed {
             at_once: Vec::new(),
             outputs: VecDeque::new(),
             status_at: now.mono,
+            limits_at: now.mono,
             announce_at: None,
             clock: now,
             setup,
@@ -305,6 +309,9 @@ impl Bed {
                 self.store_trouble = trouble;
             }
             BedNotice::Hub { reachable, detail, bed } => {
+                if reachable && self.hub.is_err() {
+                    self.limits_at = now.mono;
+                }
                 self.hub = if reachable { Ok(()) } else { Err(detail) };
                 self.bed = bed.or(self.bed.take());
                 let state = self.hub.as_ref().map(|&()| ()).map_err(String::as_str);
@@ -394,8 +401,20 @@ impl Bed {
                 wall_us: now.wall.0,
                 links: self.links.iter().filter_map(|link| link.status.clone()).collect(),
                 outbox: self.outbox,
+                limits: (self.limits_at <= now.mono).then(|| {
+                    self.limits_at = now.mono + LIMITS_EVERY;
+                    self.limits_in_force()
+                }),
             };
             self.outputs.push_back(Output::Uplink(UplinkRequest::Status(status)));
+        }
+    }
+
+    fn limits_in_force(&self) -> downstream::Limits {
+        downstream::Limits {
+            version: self.limits_version.unwrap_or(0),
+            author: if self.limits_version.is_some() { "hub" } else { "configuration" }.to_owned(),
+            limits: self.engine.limits().iter().map(convert::limit_out).collect(),
         }
     }
 

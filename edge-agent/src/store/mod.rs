@@ -41,6 +41,8 @@ pub struct Settings {
     pub memory_bytes: u64,
     /// How long rows are kept after the hub has them: for a hub that is restored from a backup.
     pub grace: Duration,
+    /// How long the bed gathers streaming data before it hands them over.
+    pub loss_window: Duration,
     /// How long streaming rows may wait for company before they are committed; alarms and checkpoints never wait.
     pub hold: Duration,
     pub provenance: Provenance,
@@ -54,6 +56,7 @@ impl Default for Settings {
             cap_bytes: 2 << 30,
             memory_bytes: 3 << 20,
             grace: Duration::from_secs(3600),
+            loss_window: Duration::from_secs(1),
             hold: Duration::ZERO,
             provenance: Provenance::Live,
             software: format!("edge-agent {}", env!("CARGO_PKG_VERSION")),
@@ -430,7 +433,9 @@ fn memory(life: Life, predecessor: Option<Epoch>) -> Ledger {
 fn absence(ledger: &Ledger, settings: &Settings, now: Now) -> Vec<Draft> {
     match ledger.heartbeat() {
         Ok(Some(last)) if last < now.wall => {
-            gaps(settings.provenance, now, GapCause::AgentDown, last, now.wall)
+            // When the last moment was written, streaming data of this long were heard and not yet committed.
+            let from = last - settings.loss_window - settings.hold;
+            gaps(settings.provenance, now, GapCause::AgentDown, from, now.wall)
         }
         Ok(_) => Vec::new(),
         Err(error) => {

@@ -130,6 +130,21 @@ pub fn limit(limit: &downstream::Limit) -> Option<Limit> {
     })
 }
 
+/// A limit as both ends name it on the wire.
+pub fn limit_out(limit: &Limit) -> downstream::Limit {
+    downstream::Limit {
+        code: limit.code.0,
+        side: match limit.side {
+            LimitSide::Low => downstream::Side::Low,
+            LimitSide::High => downstream::Side::High,
+        },
+        threshold: limit.threshold.to_string(),
+        ucum: limit.ucum.to_owned(),
+        delay_ms: u64::try_from(limit.delay.as_millis()).unwrap_or(u64::MAX),
+        priority: priority(limit.priority),
+    }
+}
+
 /// Epochs, boots and episodes on the wire: 16 hex digits.
 pub fn hex(number: u64) -> String {
     format!("{number:016x}")

@@ -47,6 +47,9 @@ pub struct Status {
     pub wall_us: i64,
     pub links: Vec<LinkStatus>,
     pub outbox: OutboxStatus,
+    /// The limits in force, at the first status after a welcome and every ten seconds; None: as last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<super::downstream::Limits>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
