@@ -3,7 +3,7 @@
 //! The separators are those of the message itself (MSH-1 and MSH-2, HL7 v2.x chapter 2.5.4); nothing is assumed, nothing is allocated.
 //! Input is expected in UTF-8 or any other character set whose trail bytes are never ASCII: decode first ([`super::charset`]).
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr2};
 
 /// The characters that structure one message. None: the message defines none, and such a byte is data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,9 +191,19 @@ impl<'a> Segment<'a> {
         &self.bytes[..memchr(self.separators.field, self.bytes).unwrap_or(self.bytes.len())]
     }
 
-    /// Lower-case ids are seen in the wild.
+    /// The id in upper case (lower-case ids are seen in the wild); blanks if it is not three characters.
+    pub fn kind(&self) -> [u8; 3] {
+        match self.bytes {
+            [a, b, c] => [*a, *b, *c].map(|byte| byte.to_ascii_uppercase()),
+            [a, b, c, mark, ..] if *mark == self.separators.field => {
+                [*a, *b, *c].map(|byte| byte.to_ascii_uppercase())
+            }
+            _ => *b"   ",
+        }
+    }
+
     pub fn is(&self, id: &[u8; 3]) -> bool {
-        self.id().eq_ignore_ascii_case(id)
+        self.kind() == *id
     }
 
     fn is_header(&self) -> bool {
@@ -215,18 +225,29 @@ impl<'a> Segment<'a> {
         let mut all: [&'a [u8]; N] = [&[]; N];
         let mut from = 0;
         let mut number = 0;
-        for at in memchr_iter(self.separators.field, self.bytes) {
-            if number >= N {
-                return all;
+        if self.is_header() {
+            if let [id, mark, ..] = all.as_mut_slice() {
+                (*id, *mark) = (&self.bytes[..3], &self.bytes[3..4]);
             }
-            all[number] = &self.bytes[from..at];
-            from = at + 1;
-            number += 1;
-            if number == 1 && self.is_header() {
-                if let Some(slot) = all.get_mut(1) {
-                    *slot = &self.bytes[3..4];
-                }
-                number = 2;
+            (from, number) = (4, 2);
+        }
+        let start = from;
+        let (words, tail) = self.bytes[start..].as_chunks::<8>();
+        for (n, word) in words.iter().enumerate() {
+            let mut hits = Hits::of(u64::from_le_bytes(*word), self.separators.field);
+            while let Some(place) = hits.take() {
+                let at = start + n * 8 + place;
+                let Some(slot) = all.get_mut(number) else { return all };
+                *slot = &self.bytes[from..at];
+                (number, from) = (number + 1, at + 1);
+            }
+        }
+        let tail_at = self.bytes.len() - tail.len();
+        for (place, byte) in tail.iter().enumerate() {
+            if *byte == self.separators.field {
+                let Some(slot) = all.get_mut(number) else { return all };
+                *slot = &self.bytes[from..tail_at + place];
+                (number, from) = (number + 1, tail_at + place + 1);
             }
         }
         if let Some(slot) = all.get_mut(number) {
@@ -292,9 +313,32 @@ impl<'a> Field<'a> {
     /// The first components at once: element `n` is component `n + 1`.
     pub fn first<const N: usize>(&self) -> [&'a [u8]; N] {
         let mut all: [&'a [u8]; N] = [&[]; N];
-        for (slot, bytes) in all.iter_mut().zip(self.components()) {
-            *slot = bytes;
+        let (mut number, mut from) = (0, 0);
+        let (words, tail) = self.bytes.as_chunks::<8>();
+        let mut take = |at: usize| {
+            let Some(slot) = all.get_mut(number) else { return false };
+            *slot = &self.bytes[from..at];
+            (number, from) = (number + 1, at + 1);
+            self.bytes.get(at) == Some(&self.separators.component)
+        };
+        for (n, word) in words.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            let mut hits =
+                Hits::of(word, self.separators.component).or(Hits::of(word, self.separators.repetition));
+            while let Some(place) = hits.take() {
+                if !take(n * 8 + place) {
+                    return all;
+                }
+            }
         }
+        let tail_at = self.bytes.len() - tail.len();
+        for (place, byte) in tail.iter().enumerate() {
+            let is_hit = *byte == self.separators.component || *byte == self.separators.repetition;
+            if is_hit && !take(tail_at + place) {
+                return all;
+            }
+        }
+        take(self.bytes.len());
         all
     }
 
@@ -306,6 +350,31 @@ impl<'a> Field<'a> {
     /// Subcomponent `m` of component `n`, both counted from 1; empty if absent.
     pub fn subcomponent(&self, n: usize, m: usize) -> &'a [u8] {
         self.subcomponents(self.component(n)).nth(m.wrapping_sub(1)).unwrap_or_default()
+    }
+}
+
+/// The places of one byte among eight: fields are too short for a search to be begun anew at each.
+struct Hits(u64);
+
+impl Hits {
+    fn of(word: u64, byte: u8) -> Self {
+        const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+        let differs = word ^ u64::from_ne_bytes([byte; 8]);
+        // The high bit of each byte that does not differ; exact, because no carry crosses a byte.
+        Self(!(((differs & LOW) + LOW) | differs | LOW))
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    const fn take(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let place = self.0.trailing_zeros() as usize / 8;
+        self.0 &= self.0 - 1;
+        Some(place)
     }
 }
 

@@ -95,7 +95,7 @@ impl Teller {
         let samples = wave.samples(&self.dialect.sentinels)?;
         let span = Duration::from_micros(u64::from(samples.period_us) * samples.samples.len() as u64);
         let age = self.feed.lag(report.made_at, wave.begins_at);
-        let quality = if wave.is_ucum_assumed { Quality::UCUM_ASSUMED } else { Quality::GOOD };
+        let assumed = if wave.is_ucum_assumed { Quality::UCUM_ASSUMED } else { Quality::GOOD };
         Some(Waveform {
             code: wave.code,
             site: wave.site,
@@ -103,7 +103,7 @@ impl Teller {
             gain: samples.gain,
             offset: 0.0,
             ucum: wave.ucum,
-            quality: demo(quality, report),
+            quality: demo(wave.quality | assumed, report),
             begin: self.feed.begin(now.mono, age, span, wave.code, wave.site),
             device_at: self.wall(wave.begins_at),
             samples: samples.samples,

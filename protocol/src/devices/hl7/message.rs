@@ -8,6 +8,9 @@ use crate::hl7::scan::{BadHeader, Field, Message, Segment};
 use crate::hl7::time::Time;
 use crate::model::Malformed;
 
+/// A usual OBX segment, and a usual number of them.
+const OBSERVATION_BYTES: usize = 100;
+const OBSERVATIONS_EXPECTED: usize = 64;
 /// Containment rows remembered while one OBR lasts.
 const NODES_MAX: usize = 256;
 
@@ -19,6 +22,7 @@ pub struct Containment {
 }
 
 impl Containment {
+    /// Empty if it is not numbers and dots, at most six deep.
     pub(super) fn parse(text: &[u8]) -> Self {
         let mut path = Self::default();
         for part in text.trim_ascii().split(|byte| *byte == b'.') {
@@ -72,6 +76,8 @@ pub struct Report<'a> {
     /// Rows that are whole and correct, of a kind not modelled here.
     pub not_modelled: usize,
     nodes: Vec<Node<'a>>,
+    /// The last OBX-14 read: most rows of a message repeat it.
+    last_time: (&'a [u8], Option<Time>),
     begins_at: Option<Time>,
     ends_at: Option<Time>,
 }
@@ -89,8 +95,10 @@ pub fn read_observations<'a>(message: &'a [u8], dialect: &Dialect) -> Result<Rep
 
 pub(super) fn read<'a>(message: &Message<'a>, dialect: &Dialect) -> Report<'a> {
     let mut report = Report::default();
+    // By the length that is there, and no more than a monitor sends.
+    report.observations.reserve((message.bytes().len() / OBSERVATION_BYTES).min(OBSERVATIONS_EXPECTED));
     for segment in message.segments() {
-        match &*segment.id().to_ascii_uppercase() {
+        match &segment.kind() {
             b"OBX" => report.take_observation(&segment, dialect),
             b"OBR" => report.take_request(&segment),
             b"MSH" => report.take_header(&segment),
@@ -120,6 +128,7 @@ impl<'a> Report<'a> {
         let fields: [&[u8]; 9] = segment.fields();
         self.begins_at = self.rooted(time(segment.whole(fields[7])));
         self.ends_at = self.rooted(time(segment.whole(fields[8])));
+        self.last_time = (b"", None);
         self.nodes.clear();
     }
 
@@ -129,9 +138,16 @@ impl<'a> Report<'a> {
         at.map(|at| Time { offset_min: at.offset_min.or(otherwise), ..at })
     }
 
+    fn time_of(&mut self, field: Field<'a>) -> Option<Time> {
+        if field.bytes() != self.last_time.0 {
+            self.last_time = (field.bytes(), self.rooted(time(field)));
+        }
+        self.last_time.1
+    }
+
     fn take_observation(&mut self, segment: &Segment<'a>, dialect: &Dialect) {
         let row = Row::of(segment);
-        let at = self.rooted(time(row.at));
+        let at = self.time_of(row.at);
         if !row.equipment.is_empty() && (self.equipment.is_none() || row.path.parts[1..] == [0; 5]) {
             self.equipment = Some(row.equipment);
         }

@@ -92,14 +92,19 @@ impl<'a> Row<'a> {
         if !is_number && parameter(code).is_none() {
             return None;
         }
-        let (value, is_malformed) = match self.number() {
+        let number = self.number();
+        let mut quality = self.marks(!matches!(number, Text::Nothing | Text::Rubbish));
+        let (value, is_malformed) = match number {
             Text::Number(number) if dialect.sentinels.contains(&number) => (None, false),
             Text::Number(number) => (Some(number), false),
             Text::Nothing => (None, false),
+            Text::Bound => {
+                quality = quality | Quality::INVALID;
+                (None, false)
+            }
             Text::Rubbish => (None, true),
         };
         let (ucum, is_assumed) = params::ucum(self.measure, code);
-        let mut quality = self.marks(value.is_some());
         let value = if matches!(self.status, b"D" | b"W") { None } else { value };
         match value {
             Some(number) => {
@@ -137,7 +142,7 @@ impl<'a> Row<'a> {
             b"SN" => match value.first::<4>() {
                 [b"" | b"=", number, b"", b""] => number,
                 [number, b"", b"", b""] => number,
-                _ => return Text::Rubbish,
+                _ => return Text::Bound,
             },
             _ => value.bytes(),
         };
@@ -152,7 +157,7 @@ impl<'a> Row<'a> {
     }
 
     /// OBX-8 (repeatable; table 0078 as PCD-01 extends it) and OBX-11 (table 0085).
-    fn marks(&self, has_value: bool) -> Quality {
+    pub(super) fn marks(&self, has_value: bool) -> Quality {
         let mut quality = Quality::GOOD;
         if !self.flags.is_empty() {
             for flag in self.flags.repetitions() {
@@ -202,5 +207,7 @@ enum Text {
     Number(Decimal),
     /// Empty, `""`, or the dashes that a screen would show.
     Nothing,
+    /// More or less than a number, or two of them (SN): not one number.
+    Bound,
     Rubbish,
 }

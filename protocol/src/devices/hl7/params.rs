@@ -77,6 +77,11 @@ pub(super) fn named(field: Field<'_>) -> Named {
 
 /// None: the triplet says nothing that is understood here.
 fn of_triplet(id: &[u8], name: &[u8], system: &[u8]) -> Option<Named> {
+    if system == b"MDC"
+        && let Some(number @ 1..) = number(id)
+    {
+        return Some(of_mdc(number, name.trim_ascii()));
+    }
     let (id, name, system) = (id.trim_ascii(), name.trim_ascii(), system.trim_ascii());
     match system {
         b"MDIL" => return Some(of_mdil(id)),
@@ -161,10 +166,18 @@ fn code_of_name(name: &[u8]) -> Option<Code> {
 }
 
 pub(super) fn number(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || digits.len() > 9 {
         return None;
     }
-    Some(digits.iter().fold(0, |sum, byte| sum * 10 + u32::from(byte - b'0')))
+    let mut sum = 0;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        sum = sum * 10 + u32::from(digit);
+    }
+    Some(sum)
 }
 
 /// OBX-6 in UCUM, and whether it had to be assumed. Never inferred from a value's size: a stated unit that is not understood
@@ -192,6 +205,11 @@ enum Measure {
 }
 
 fn measure(id: &[u8], name: &[u8], system: &[u8]) -> Measure {
+    if system == b"MDC"
+        && let Some(ucum) = number(id).and_then(ucum_of_mdc_unit)
+    {
+        return Measure::Known(ucum);
+    }
     let (id, name, system) = (id.trim_ascii(), name.trim_ascii(), system.trim_ascii());
     if id.is_empty() && name.is_empty() || id == b"\"\"" {
         return Measure::Absent;

@@ -313,6 +313,15 @@ fn a_value_keeps_its_digits_and_its_marks() {
 }
 
 #[test]
+fn a_structured_number_is_taken_where_it_is_one() {
+    let sn = |value: &str| format!("OBX|1|SN|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1|{value}|%|||||R");
+    let link = one(&[&sn("^97"), &sn("=^96.5"), &sn(">^90"), &sn("^1^:^2")]);
+    let values: Vec<_> = link.numerics().iter().map(|one| one.value.map(|value| value.to_string())).collect();
+    assert_eq!(values, [Some("97".to_owned()), Some("96.5".to_owned()), None, None]);
+    assert_eq!(link.numerics()[2].quality, Quality::INVALID);
+}
+
+#[test]
 fn training_data_is_marked_as_demo() {
     let mut link = Link::with(&[]);
     link.take(0, &message("1", 0, &[HR]).replace("|P|2.6", "|T|2.6"));
@@ -387,6 +396,12 @@ fn a_waveform_has_its_rate_resolution_and_gaps() {
     assert_eq!((waves[0].period_us, waves[0].gain, waves[0].ucum), (2000, 0.5, "mV"));
     assert_eq!(waves[0].quality, Quality::GOOD);
     assert_eq!(link.numerics().len(), 0, "its attributes are no measurements");
+    let marked = one(&[
+        "OBX|1|NA|150452^MDC_PULS_OXIM_PLETH^MDC|1.1.1.1|1^2|1||QUES|||R",
+        "OBX|2|NM|67981^MDC_ATTR_SAMP_RATE^MDC|1.1.1.1.1|50",
+    ]);
+    let Some(Event::Waveform(wave)) = marked.events.get(1) else { panic!("{:?}", marked.events) };
+    assert_eq!(wave.quality, Quality::QUESTIONABLE);
 }
 
 #[test]

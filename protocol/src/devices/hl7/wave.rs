@@ -5,7 +5,7 @@ use super::observation::Row;
 use super::params::{self, Named};
 use crate::hl7::scan::Field;
 use crate::hl7::time::Time;
-use crate::model::{Code, Decimal, NO_SAMPLE, Site};
+use crate::model::{Code, Decimal, NO_SAMPLE, Quality, Site};
 
 /// One NA field and what the rows below it said.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Wave<'a> {
     pub path: Containment,
     pub ucum: &'static str,
     pub is_ucum_assumed: bool,
+    /// What OBX-8 and OBX-11 say of the whole row.
+    pub quality: Quality,
     pub begins_at: Option<Time>,
     pub ends_at: Option<Time>,
     values: Field<'a>,
@@ -47,6 +49,7 @@ impl<'a> Wave<'a> {
             path: row.path,
             ucum,
             is_ucum_assumed,
+            quality: row.marks(!row.value.is_empty()),
             begins_at,
             ends_at,
             values: row.value,
