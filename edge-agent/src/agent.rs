@@ -7,7 +7,7 @@
 //! people  --> local ------question------> bed <---BedNotice---- store, uplink
 //! ```
 
-use crate::bed::{self, Bed, LinkSetup, Setup};
+use crate::bed::{self, Bed, Kept, LinkSetup, Setup};
 use crate::link::{self, tap::Tap};
 use crate::local::{self, TapPoint};
 use crate::row::{FromStore, UplinkRequest};
@@ -18,6 +18,7 @@ use cotside_config::agent::Agent;
 use cotside_protocol::wire::convert;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::{self, Stages, Stop};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
@@ -90,6 +91,7 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
         store: to_store,
         uplink: to_uplink,
         links: stored_senders,
+        kept: kept_in(&config),
     };
     stages.start("bed", STOPS_WITHIN, |stop| bed::run::run(bed, wires, clock, stop));
 
@@ -137,6 +139,10 @@ fn uplink_settings(config: &Agent) -> Option<uplink::Settings> {
     })
 }
 
+fn kept_in(config: &Agent) -> PathBuf {
+    config.state_dir.join("kept")
+}
+
 fn bed_setup(config: &Agent, boot: u32) -> Setup {
     let links = config.links.iter().map(|link| LinkSetup {
         name: link.name.clone(),
@@ -152,6 +158,7 @@ fn bed_setup(config: &Agent, boot: u32) -> Setup {
         links: links.collect(),
         limits: config.limits.clone(),
         preferences: config.preferences.iter().map(|prefer| (prefer.code, prefer.links.clone())).collect(),
+        kept: Kept::read(&kept_in(config)),
         has_hub: config.hub.is_some(),
     }
 }

@@ -5,6 +5,7 @@
 mod batch;
 mod core;
 mod gap;
+mod kept;
 pub mod run;
 mod snapshot;
 #[cfg(test)]
@@ -12,5 +13,6 @@ mod tests;
 mod values;
 
 pub use self::core::{Bed, Input, LinkSetup, Output, Setup};
+pub use kept::{Keep, Kept};
 pub(crate) use snapshot::quality_words;
 pub use snapshot::{LinkSnapshot, Snapshot, ValueSnapshot};

@@ -12,7 +12,7 @@ use cotside_central_hub::feed::Item;
 use cotside_central_hub::store;
 use cotside_central_hub::store::blocks::{self, Addition};
 use cotside_central_hub::unit::{Roster, Unit};
-use cotside_edge_agent::bed::{Bed, Input as BedIn, LinkSetup, Output as BedOut, Setup};
+use cotside_edge_agent::bed::{Bed, Input as BedIn, Kept, LinkSetup, Output as BedOut, Setup};
 use cotside_edge_agent::row::{BedNotice, Heard, News, UplinkRequest};
 use cotside_edge_agent::store::{Settings as LogSettings, Store as Log};
 use cotside_edge_agent::uplink::{Input as BoxIn, Outbox, Output as BoxOut, Taken};
@@ -313,6 +313,7 @@ impl BedWorld {
             links: links.collect(),
             limits: Vec::new(),
             preferences: Vec::new(),
+            kept: Kept::default(),
             has_hub: true,
         };
         let simulated = cotside_protocol::wire::upstream::Provenance::Simulated;
@@ -374,6 +375,8 @@ impl Agent {
                     self.bed.handle(now, BedIn::Notice(BedNotice::Stored(request.checkpoints)));
                 }
                 BedOut::Stored(link, token) => stored.push((link, token)),
+                // These agents start anew with what their log holds.
+                BedOut::Keep(..) => {}
                 BedOut::Wait(_) => break,
             }
         }

@@ -11,7 +11,7 @@ use cotside_protocol::model::{
     Alarm, Code, DeviceText, EpisodeId, Kind, Limit, LimitSide, Mono, Now, Numeric, Pace, Priority, Quality,
     Site, parameter,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,8 @@ pub struct Engine {
     /// Drawn at start; with the counter it makes episodes unique for ever.
     boot: u32,
     drawn: u32,
+    /// Rules whose episodes a restart cut off: what still holds has had its delay (hazard H9).
+    resumed: BTreeSet<Rule>,
 }
 
 #[derive(Debug)]
@@ -96,7 +98,7 @@ impl Engine {
                     Link {
                         name,
                         condition: LinkCondition::Settling,
-                        words: String::new(),
+                        words: "not heard yet".to_owned(),
                         live_at: Mono(0),
                         demo_until: Mono(0),
                     },
@@ -116,7 +118,19 @@ impl Engine {
             changes: VecDeque::new(),
             boot,
             drawn: 0,
+            resumed: BTreeSet::new(),
         }
+    }
+
+    /// Takes over from a life that ended with these rules delaying or active.
+    pub fn resume(&mut self, rules: impl IntoIterator<Item = Rule>) {
+        self.resumed.extend(rules);
+    }
+
+    /// Lines that name the limit rules with an open episode, for the next life.
+    pub fn kept(&self) -> String {
+        let open = self.episodes.keys().chain(&self.resumed).copied().collect::<BTreeSet<_>>();
+        open.into_iter().filter_map(Rule::kept).map(|line| line + "\n").collect()
     }
 
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
@@ -198,7 +212,8 @@ impl Engine {
     fn settle(&mut self, now: Now, verdicts: Vec<(Rule, Verdict)>) {
         for (rule, verdict) in verdicts {
             match (verdict, self.episodes.get_mut(&rule)) {
-                (Verdict::Unknown, _) | (Verdict::False, None) => {}
+                (Verdict::Unknown, _) => {}
+                (Verdict::False, None) => drop(self.resumed.remove(&rule)),
                 (Verdict::False, Some(_)) => self.end(now, rule),
                 (Verdict::True(finding), Some(episode)) => {
                     if episode.update(finding) {
@@ -215,7 +230,10 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, now: Now, rule: Rule, finding: Finding) {
+    fn begin(&mut self, now: Now, rule: Rule, mut finding: Finding) {
+        if self.resumed.remove(&rule) {
+            finding.delay = Duration::ZERO;
+        }
         self.drawn += 1;
         let id = EpisodeId(u64::from(self.boot) << 32 | u64::from(self.drawn));
         let episode = Episode::begin(id, rule, finding, now);

@@ -45,6 +45,13 @@ pub enum LinkCondition {
     WrongDevice,
 }
 
+const PRIORITIES: [(&str, Priority); 4] = [
+    ("advisory", Priority::Advisory),
+    ("low", Priority::Low),
+    ("medium", Priority::Medium),
+    ("high", Priority::High),
+];
+
 impl Rule {
     /// The stable name on the wire and in the log.
     pub const fn name(self) -> &'static str {
@@ -67,6 +74,35 @@ impl Rule {
             Self::BeyondLimit { .. } => AlarmKind::Physiological,
             _ => AlarmKind::Technical,
         }
+    }
+
+    /// A line that names a limit rule, for the next life of the agent. Technical rules find their condition again by themselves.
+    pub fn kept(self) -> Option<String> {
+        let Self::BeyondLimit { code, site, side, priority } = self else { return None };
+        let site = match site {
+            Site::Unspecified => "-".to_owned(),
+            Site::Preductal => "preductal".to_owned(),
+            Site::Postductal => "postductal".to_owned(),
+            Site::Numbered(number) => number.to_string(),
+        };
+        let side = if side == Side::Low { "low" } else { "high" };
+        let priority = PRIORITIES.iter().find(|(_, of)| *of == priority).map(|(word, _)| *word)?;
+        Some(format!("{} {site} {side} {priority}", code.0))
+    }
+
+    pub fn from_kept(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let code = Code(words.next()?.parse().ok()?);
+        let site = match words.next()? {
+            "-" => Site::Unspecified,
+            "preductal" => Site::Preductal,
+            "postductal" => Site::Postductal,
+            number => Site::Numbered(number.parse().ok()?),
+        };
+        let side = if words.next()? == "low" { Side::Low } else { Side::High };
+        let word = words.next()?;
+        let priority = PRIORITIES.iter().find(|(of, _)| *of == word).map(|(_, priority)| *priority)?;
+        Some(Self::BeyondLimit { code, site, side, priority })
     }
 
     pub const fn channel(self) -> Option<(Code, Site)> {

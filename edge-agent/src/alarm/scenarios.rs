@@ -3,7 +3,7 @@
 //! `+12s spo2 84` a value; `84!` marked invalid, `84?` questionable, `84a` unit assumed, `84s` a setting, `84t` trend, `84e` a single
 //! measurement, `84d` demonstration, `--` none. `+5s link silent words`, `+5s store words|ok`, `+5s hub words|ok`. `+60s` lets time pass.
 
-use super::{Engine, Input, LinkCondition, Policy};
+use super::{Engine, Input, LinkCondition, Policy, Rule};
 use cotside_protocol::model::{
     Alarm, Code, Condition, Decimal, Kind, Limit, LimitSide, Mono, Now, Numeric, Pace, Priority, Quality,
     Site, Wall, parameter,
@@ -341,6 +341,23 @@ fn another_set_of_limits_ends_the_episodes_of_the_old_one() {
         "+0s hr 60\n+5s limits",
         "+0s active High limit-low v1: HR 60 < 80\n+5s ended High limit-low v2: HR 60 < 80",
     );
+}
+
+#[test]
+fn h9_what_a_restart_cut_off_alarms_at_once_if_it_still_holds() {
+    let mut before = engine();
+    before.handle(START, Input::Numeric { link: 0, numeric: &numeric("spo2", "80") });
+    let kept = before.kept();
+    assert_eq!(kept, "150456 - low high\n");
+    let after = |value: &str| {
+        let mut engine = engine();
+        engine.resume(kept.lines().filter_map(Rule::from_kept));
+        assert_eq!(engine.kept(), kept, "a crash loop shorter than the delay forgets nothing");
+        engine.handle(START, Input::Numeric { link: 0, numeric: &numeric("spo2", value) });
+        (engine.poll().map(|alarm| alarm.condition), engine.kept())
+    };
+    assert_eq!(after("82"), (Some(Condition::Active), kept.clone()));
+    assert_eq!(after("95"), (None, String::new()));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::gap::OpenGap;
+use super::kept::{Keep, Kept};
 use super::snapshot::Snapshot;
 use super::values::Values;
 use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
@@ -38,6 +39,8 @@ pub struct Setup {
     pub links: Vec<LinkSetup>,
     pub limits: Vec<Limit>,
     pub preferences: Vec<(cotside_protocol::model::Code, Vec<LinkIndex>)>,
+    /// What the agent's last life left.
+    pub kept: Kept,
     /// False: the agent stands alone, and nobody is missed.
     pub has_hub: bool,
 }
@@ -62,6 +65,8 @@ pub enum Input {
 pub enum Output {
     Uplink(UplinkRequest),
     Store(StoreRequest),
+    /// For the next life of the agent.
+    Keep(Keep, String),
     /// What this link reported up to the token is on disk.
     Stored(LinkIndex, StoreToken),
     Wait(Mono),
@@ -83,6 +88,7 @@ pub struct Bed {
     checkpoints: Vec<(LinkIndex, StoreToken)>,
     at_once: Vec<Draft>,
     outputs: VecDeque<Output>,
+    kept: String,
     status_at: Mono,
     /// When the limits in force are said again; a hub that comes back hears them at once.
     limits_at: Mono,
@@ -100,7 +106,8 @@ pub(super) struct Link {
 }
 
 impl Bed {
-    pub fn new(setup: Setup, now: Now) -> Self {
+    pub fn new(mut setup: Setup, now: Now) -> Self {
+        let kept = std::mem::take(&mut setup.kept);
         let names: Vec<&str> = setup.links.iter().map(|link| link.name.as_str()).collect();
         let engine = Engine::new(
             Policy::default(),
@@ -124,17 +131,31 @@ impl Bed {
             checkpoints: Vec::new(),
             at_once: Vec::new(),
             outputs: VecDeque::new(),
+            kept: String::new(),
             status_at: now.mono,
             limits_at: now.mono,
             announce_at: None,
             clock: now,
             setup,
         };
+        bed.resume(now, kept);
         if bed.setup.has_hub {
             bed.engine.handle(now, Alarming::Hub(Err("not connected yet")));
         }
         bed.finish(now, false);
         bed
+    }
+
+    /// Goes on where the last life ended.
+    fn resume(&mut self, now: Now, kept: Kept) {
+        if let Some(limits) = kept.limits {
+            self.take_limits(now, &limits);
+        } else if kept.limits_lost {
+            let words = "LIMITS RESET: the hub's set is damaged, the configuration's is in force";
+            self.engine.handle(now, Alarming::LimitsRefused(Some(words)));
+        }
+        self.engine.resume(kept.rules);
+        self.kept = self.engine.kept();
     }
 
     pub fn handle(&mut self, now: Now, input: Input) {
@@ -334,6 +355,9 @@ impl Bed {
                 self.limits_version = Some(given.version);
                 self.engine.handle(now, Alarming::Limits(&limits));
                 self.engine.handle(now, Alarming::LimitsRefused(None));
+                let json =
+                    serde_json::to_string(given).expect("a set of plain fields always has a JSON text");
+                self.outputs.push_back(Output::Keep(Keep::Limits, json));
             }
             None => {
                 let words = format!("version {} cannot be applied, the last set stays", given.version);
@@ -394,6 +418,11 @@ impl Bed {
             self.announce(now, &changed);
         }
         self.write(now, is_closing);
+        let kept = self.engine.kept();
+        if kept != self.kept {
+            self.kept.clone_from(&kept);
+            self.outputs.push_back(Output::Keep(Keep::Episodes, kept));
+        }
         if self.status_at <= now.mono {
             self.status_at = now.mono + STATUS_EVERY;
             let status = Status {

@@ -1,6 +1,6 @@
 //! The bed in virtual time: what leaves it, in which order, and when.
 
-use super::{Bed, Input, LinkSetup, Output, Setup};
+use super::{Bed, Input, Keep, Kept, LinkSetup, Output, Setup};
 use crate::row::{BedNotice, Draft, Heard, News, UplinkRequest};
 use cotside_protocol::model::{
     Alert, AlertPhase, Code, Decimal, Event, Identity, Kind, Limit, LimitSide, Mono, Now, Numeric, Pace,
@@ -39,6 +39,7 @@ impl Scene {
             links: vec![LinkSetup { name: "monitor".into(), driver: "x".into(), place: "tty".into() }],
             limits: vec![limit],
             preferences: Vec::new(),
+            kept: Kept::default(),
             has_hub: false,
         };
         let mut scene = Self { bed: Bed::new(setup, START), now: START, out: Vec::new() };
@@ -188,7 +189,12 @@ fn an_alarm_is_announced_before_it_is_written_and_every_second_while_it_is_open(
     scene.event(Event::Numeric(hr(60)));
     let kinds: Vec<_> =
         scene.out.iter().map(|output| matches!(output, Output::Uplink(UplinkRequest::Announce(_)))).collect();
-    assert_eq!(kinds, [true, false], "announce, then the record: {:?}", scene.out);
+    assert_eq!(
+        kinds,
+        [true, false, false],
+        "announce, then the record, then what a restart needs: {:?}",
+        scene.out
+    );
     scene.pass(3_000);
     // Once at onset, each second, and once at its activation.
     assert!(scene.announces() >= 4, "{}", scene.announces());
@@ -334,6 +340,11 @@ fn h4_a_set_of_limits_that_cannot_be_applied_leaves_the_last_one_in_force() {
     assert!(scene.records()[0].contains("LIMITS REFUSED"));
     scene.out.clear();
     scene.handle(set(6, "{beats}/min"));
+    let kept = scene
+        .out
+        .iter()
+        .any(|output| matches!(output, Output::Keep(Keep::Limits, json) if json.contains("\"version\":6")));
+    assert!(kept, "a set in force is kept for the next life");
     scene.event(Event::Numeric(hr(90)));
     assert!(scene.records().iter().any(|record| record.contains("HR 90 < 100")), "{:?}", scene.records());
     scene.out.clear();

@@ -1,0 +1,97 @@
+//! What outlives the process apart from the store: which limits were broken (hazard H9), and the hub's limits in two copies (H4).
+//!
+//! A kept text is a line with its checksum, then the text; a file cut short by a power failure is known as such.
+
+use crate::alarm::Rule;
+use cotside_protocol::wire::downstream::Limits;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Which text is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    Episodes,
+    Limits,
+}
+
+/// What was kept by the agent's last life.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Rules whose episodes were open: what still holds alarms at once.
+    pub rules: Vec<Rule>,
+    pub limits: Option<Limits>,
+    /// There was a set of limits, and no copy of it can be read.
+    pub limits_lost: bool,
+}
+
+impl Keep {
+    const fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Episodes => &["episodes"],
+            Self::Limits => &["limits", "limits.copy"],
+        }
+    }
+}
+
+impl Kept {
+    pub fn read(directory: &Path) -> Self {
+        let (episodes, _) = read(directory, Keep::Episodes);
+        let (limits, has_limits) = read(directory, Keep::Limits);
+        let limits: Option<Limits> = limits.and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            rules: episodes.unwrap_or_default().lines().filter_map(Rule::from_kept).collect(),
+            limits_lost: has_limits && limits.is_none(),
+            limits,
+        }
+    }
+}
+
+/// The first good copy, and whether there was any.
+fn read(directory: &Path, keep: Keep) -> (Option<String>, bool) {
+    let copies: Vec<_> =
+        keep.files().iter().filter_map(|name| std::fs::read_to_string(directory.join(name)).ok()).collect();
+    (copies.iter().find_map(|copy| unsealed(copy)), !copies.is_empty())
+}
+
+fn unsealed(copy: &str) -> Option<String> {
+    let (sum, text) = copy.split_once('\n')?;
+    (sum == seal(text)).then(|| text.to_owned())
+}
+
+fn seal(text: &str) -> String {
+    format!("{:08x}", crc32c::crc32c(text.as_bytes()))
+}
+
+/// Writes every copy, one after the other: at each moment one of them is whole.
+pub(super) fn write(directory: &Path, keep: Keep, text: &str) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    for name in keep.files() {
+        let new: PathBuf = directory.join(format!("{name}.new"));
+        let mut file = std::fs::File::create(&new)?;
+        file.write_all(format!("{}\n{text}", seal(text)).as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&new, directory.join(name))?;
+    }
+    std::fs::File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Keep, Kept, write};
+    use cotside_protocol::wire::downstream::Limits;
+
+    #[test]
+    fn h4_one_damaged_copy_of_the_limits_is_no_loss_and_two_are_said() {
+        let directory = std::env::temp_dir().join(format!("cotside-kept-{}", std::process::id()));
+        let limits = Limits { version: 7, author: "hub".into(), limits: Vec::new() };
+        write(&directory, Keep::Limits, &serde_json::to_string(&limits).unwrap()).unwrap();
+        std::fs::write(directory.join("limits"), "deadbeef\n{").unwrap();
+        let kept = Kept::read(&directory);
+        assert_eq!((kept.limits, kept.limits_lost), (Some(limits), false));
+        std::fs::write(directory.join("limits.copy"), "").unwrap();
+        let kept = Kept::read(&directory);
+        assert_eq!((kept.limits, kept.limits_lost), (None, true));
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(!Kept::read(&directory).limits_lost);
+    }
+}
