@@ -15,7 +15,7 @@ mod sessions;
 mod users;
 
 pub use admissions::Admission;
-pub use audit::Act;
+pub use audit::{Act, first_break};
 pub use patient::{Particulars, Patient};
 pub use roles::{Permission, Role};
 pub use run::{People, Refused};

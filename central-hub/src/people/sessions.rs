@@ -178,7 +178,7 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<(SessionId, S
     Ok(sessions)
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest(&SHA256, bytes).as_ref().try_into().expect("a SHA-256 digest has 32 bytes")
 }
 

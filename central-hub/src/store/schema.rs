@@ -158,7 +158,8 @@ CREATE TABLE audit(
     address TEXT NOT NULL,
     what    TEXT NOT NULL,
     bed     TEXT,
-    patient INTEGER
+    patient INTEGER,
+    chain   BLOB NOT NULL               -- SHA-256 of the row before's and of these fields
 );
 CREATE INDEX audit_at ON audit(at_us);
 CREATE TRIGGER audit_is_not_rewritten BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append only'); END;

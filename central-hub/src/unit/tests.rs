@@ -1,7 +1,7 @@
 //! The unit in virtual time: what is shown, for how long, and whose it is.
 
 use super::alarms::tests::alarm;
-use super::view::{AgentState, BedView, UnitName, ValueView};
+use super::view::{AgentState, BedView, LimitView, LimitsState, UnitName, ValueView};
 use super::{Change, Roster, Unit};
 use crate::feed::{Item, News};
 use crate::people::{Particulars, Patient};
@@ -341,4 +341,70 @@ fn beds_stand_in_the_order_of_the_configuration() {
     scene.unit.handle(scene.now, item);
     let beds: Vec<String> = scene.unit.view(scene.now).beds.into_iter().map(|bed| bed.bed).collect();
     assert_eq!(beds, ["10", "01", "02", "05"]);
+}
+
+/// The contract with the console and with everybody else who reads the API: a change here is a change for them.
+#[test]
+fn a_bed_is_written_as_the_api_promises() {
+    let mut scene = Scene::new();
+    scene.unit.turn_over(Mono(0), "01", Some(patient("4711")));
+    scene.status(LinkState::Live);
+    scene.numerics(0, vec![heart_rate(152)]);
+    let quality = Quality::QUESTIONABLE | Quality::UCUM_ASSUMED;
+    let preductal = Channel { site: Site::Preductal, ..sample(150_456, 0, Pace::Trend).channel };
+    let saturation = Sample { channel: preductal, quality, ..sample(150_456, 94, Pace::Trend) };
+    scene.numerics(0, vec![saturation]);
+    scene.hear(News::Announce(Announce {
+        epoch: String::new(),
+        wall_us: 0,
+        alarms: vec![alarm("00000000000000a1", 2, Condition::Latched)],
+    }));
+    scene.unit.set_limits(
+        "01",
+        vec![LimitView {
+            code: 147_842,
+            side: "low",
+            threshold: "100".to_owned(),
+            ucum: "{beats}/min".to_owned(),
+        }],
+        LimitsState::InForce,
+    );
+    scene.wait(400);
+    let at_ms = START.wall.millis();
+    let expected = serde_json::json!({
+        "bed": "01",
+        "state": "occupied",
+        "patient": {
+            "name": "Thompson", "identifier": "4711", "birth_date": "2026-01-06",
+            "gestational_age": {"weeks": 32, "days": 4}, "day_of_life": 8, "pma": {"weeks": 33, "days": 5},
+            "weight_g": null
+        },
+        "agent": {"id": "gw-01", "state": "live", "heard_ms": 400, "simulated": false},
+        "devices": [{
+            "link": 0, "name": "monitor", "driver": "intellivue", "state": "live", "detail": "",
+            "manufacturer": "", "model": "MP70", "serial": "[31mDE1", "heard_ms": 420
+        }],
+        "values": [
+            {
+                "code": 147_842, "label": "HR", "name": "Heart rate (ECG)", "site": null, "value": "152", "ucum": "1",
+                "age_ms": 400, "at_ms": at_ms, "pace": "continuous", "quality": [], "device": "monitor",
+                "setting": false
+            },
+            {
+                "code": 150_456, "label": "SpO2", "name": "SpO2 (site unspecified)", "site": "preductal",
+                "value": "94", "ucum": "1", "age_ms": 400, "at_ms": at_ms, "pace": "trend",
+                "quality": ["questionable", "ucum-assumed"], "device": "monitor", "setting": false
+            }
+        ],
+        "limits": [{"code": 147_842, "side": "low", "threshold": "100", "ucum": "{beats}/min"}],
+        "limits_state": "in-force",
+        "alarms": [{
+            "episode": "00000000000000a1", "version": 2, "rule": "limit-low", "kind": "physiological",
+            "priority": "high", "condition": "latched", "inactivation": {"state": "enabled"}, "code": 150_456,
+            "site": null, "value": "71", "limit": "85", "ucum": "%", "text": "SpO2 71 < 85", "onset_ms": 0,
+            "active_ms": null, "recorded": false
+        }],
+        "link_lost_ms": null
+    });
+    assert_eq!(serde_json::to_value(scene.bed("01")).unwrap(), expected);
 }

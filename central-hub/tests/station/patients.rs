@@ -1,5 +1,6 @@
 //! Who lies where, and who may learn of it.
 
+use cotside_central_hub::people::first_break;
 use serde_json::{Value, json};
 
 use crate::browser::*;
@@ -59,6 +60,12 @@ async fn the_audit_can_be_added_to_and_not_rewritten() {
         assert!(refused.contains("append only"), "{refused}");
     }
     assert_eq!(hub.audit().len(), 1);
+    Browser::log_in(&hub, "fellow").await;
+    assert_eq!(first_break(&store).unwrap(), None);
+    // Whoever has the file can remove the refusal, but not mend the chain behind a changed row.
+    store.execute_batch("DROP TRIGGER audit_is_not_rewritten").unwrap();
+    store.execute("UPDATE audit SET who = 'somebody' WHERE id = 1", []).unwrap();
+    assert_eq!(first_break(&store).unwrap(), Some(1));
 }
 
 #[tokio::test]
