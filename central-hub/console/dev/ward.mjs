@@ -63,6 +63,10 @@ function bed(index, began, calm, hostile) {
     } else {
       list.push(value(now, 150033, 'ART sys', 'ART systolic', wander(now, art + 16, 2, 7000), 'mm[Hg]'), value(now, 150034, 'ART dia', 'ART diastolic', wander(now, art - 9, 1, 7000), 'mm[Hg]'), value(now, 150035, 'ART mean', 'ART mean', wander(now, art, 1, 7000), 'mm[Hg]'))
     }
+    if (story === 'tachycardic') {
+      const cuff = { pace: 'episodic', at_ms: now - 240_000, age_ms: 240_000 }
+      list.push(value(now, 150021, 'NIBP sys', 'NIBP systolic', 54, 'mm[Hg]', cuff), value(now, 150022, 'NIBP dia', 'NIBP diastolic', 29, 'mm[Hg]', cuff), value(now, 150023, 'NIBP mean', 'NIBP mean', 38, 'mm[Hg]', cuff))
+    }
     if (story === 'stale') list.push(value(now, 151756, 'tcpCO2', 'tcpCO2', '44', 'mm[Hg]', { quality: ['calibrating'], device: 'tcm' }))
     return list
   }

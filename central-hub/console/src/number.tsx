@@ -103,6 +103,16 @@ function Label(props: {
   )
 }
 
+// 58/34 (42), as far as it is known.
+export function pressureWords(pressure: Pressure): { text: string; dim: boolean } {
+  const lead = readingWords(pressure.systolic ?? pressure.mean)
+  const systolic = readingWords(pressure.systolic)
+  const diastolic = readingWords(pressure.diastolic)
+  const mean = readingWords(pressure.mean)
+  const pair = systolic.isNumber && diastolic.isNumber ? `${systolic.text}/${diastolic.text}` : lead.text
+  return { text: mean.isNumber && pair !== mean.text ? `${pair} (${mean.text})` : pair, dim: lead.dim }
+}
+
 const NOTHING: Shown = { text: '', isNumber: false, marks: [], dim: true }
 
 export function readingWords(reading: Reading | undefined): Shown {

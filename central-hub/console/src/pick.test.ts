@@ -26,7 +26,9 @@ test('when all candidates are gone, the place shows the preferred one as gone', 
 
 test('an arterial pressure is preferred to a cuff while it lives', () => {
   const cuff = [value(150021, 'NIBP sys', { pace: 'episodic' }), value(150022, 'NIBP dia', { pace: 'episodic' })]
-  assert.equal(pick(bed([...cuff, value(150033, 'ART sys')]), 0, false).pressure?.label, 'ART')
+  const both = pick(bed([...cuff, value(150033, 'ART sys')]), 0, false)
+  assert.equal(both.pressure?.label, 'ART')
+  assert.deepEqual([both.pressures.map((p) => p.label), both.further], [['NIBP'], []])
   assert.equal(pick(bed([...cuff, value(150033, 'ART sys', { age_ms: 11_000 })]), 0, false).pressure?.label, 'NIBP')
 })
 

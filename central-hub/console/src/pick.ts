@@ -63,6 +63,8 @@ export interface Pressure {
 export interface Picked {
   places: Record<Place, Reading | undefined>
   pressure: Pressure | undefined
+  // Pressures that did not get the place, whole.
+  pressures: Pressure[]
   further: Reading[]
 }
 
@@ -74,15 +76,12 @@ export function pick(bed: BedView, sinceFrameMs: number, hubLost: boolean): Pick
     rr: best(readings, PLACES.rr),
     temp: best(readings, PLACES.temp),
   }
-  const pressure = pressureOf(readings)
-  const taken = new Set<Reading | undefined>([
-    ...Object.values(places),
-    pressure?.systolic,
-    pressure?.diastolic,
-    pressure?.mean,
-  ])
+  const all = pressuresOf(readings)
+  const pressure = all.find((p) => usable(p.systolic) || usable(p.mean)) ?? all[0]
+  const inPressures = all.flatMap((p) => [p.systolic, p.diastolic, p.mean])
+  const taken = new Set<Reading | undefined>([...Object.values(places), ...inPressures])
   const further = readings.filter((reading) => !taken.has(reading)).sort((a, b) => rank(a) - rank(b))
-  return { places, pressure, further }
+  return { places, pressure, pressures: all.filter((p) => p !== pressure), further }
 }
 
 // The most preferred value that is still there; if none is, the most preferred one, shown as gone.
@@ -95,16 +94,15 @@ function usable(reading: Reading | undefined): boolean {
   return reading !== undefined && reading.value.value !== null && reading.judged.freshness !== 'gone'
 }
 
-function pressureOf(readings: Reading[]): Pressure | undefined {
+function pressuresOf(readings: Reading[]): Pressure[] {
   const find = (code: number) => readings.find((r) => r.value.code === code && !r.value.setting)
-  const all = PRESSURES.map((triad) => ({
+  return PRESSURES.map((triad) => ({
     label: triad.label,
     codes: [triad.systolic, triad.diastolic, triad.mean],
     systolic: find(triad.systolic),
     diastolic: find(triad.diastolic),
     mean: find(triad.mean),
   })).filter((p) => p.systolic !== undefined || p.mean !== undefined)
-  return all.find((p) => usable(p.systolic) || usable(p.mean)) ?? all[0]
 }
 
 export function placeLabel(place: Place, reading: Reading | undefined): string {

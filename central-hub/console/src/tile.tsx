@@ -7,8 +7,8 @@ import { alarmsOf, remarks, type ShownAlarm } from './alarms'
 import type { BedView, Device, Patient } from './api'
 import { bedState, connected, heardAt, type BedState } from './feed'
 import { asterisks, clock, counter, duration, gestation, grams, label, ucumText } from './format'
-import { ageWords, BloodPressure, Measured, readingWords } from './number'
-import { pick, type Reading } from './pick'
+import { ageWords, BloodPressure, Measured, pressureWords, readingWords } from './number'
+import { pick, type Pressure, type Reading } from './pick'
 import { now, wall } from './pulse'
 import { focused } from './view'
 import { Waves } from './waves'
@@ -86,7 +86,7 @@ function Occupied(props: {
             </div>
           </div>
           <div class="foot">
-            <Further readings={picked.further} codes={view.values.map((value) => value.code)} />
+            <Further readings={picked.further} pressures={picked.pressures} codes={view.values.map((value) => value.code)} />
             <Links view={view} />
           </div>
         </>
@@ -151,9 +151,13 @@ function NoData({ state, elapsed, alarms }: { state: BedState; elapsed: number; 
   )
 }
 
-function Further({ readings, codes }: { readings: Reading[]; codes: number[] }): VNode {
+function Further(props: { readings: Reading[]; pressures: Pressure[]; codes: number[] }): VNode {
+  const { readings, pressures, codes } = props
   return (
     <div class="further">
+      {pressures.map((pressure) => (
+        <FurtherPressure key={pressure.label} pressure={pressure} />
+      ))}
       {readings.map((reading) => {
         const several = codes.filter((code) => code === reading.value.code).length > 1
         const words = readingWords(reading)
@@ -171,6 +175,17 @@ function Further({ readings, codes }: { readings: Reading[]; codes: number[] }):
   )
 }
 
+function FurtherPressure({ pressure }: { pressure: Pressure }): VNode | null {
+  const lead = pressure.systolic ?? pressure.mean
+  if (lead === undefined) return null
+  const { text, dim } = pressureWords(pressure)
+  return (
+    <span class={dim ? 'dim' : ''}>
+      {pressure.label} <b>{text}</b> {ageWords(lead)}
+    </span>
+  )
+}
+
 function Links({ view }: { view: BedView }): VNode {
   const agent = view.agent?.state ?? 'never'
   return (
@@ -179,7 +194,7 @@ function Links({ view }: { view: BedView }): VNode {
       {troubledFirst(view.devices).map((device) => (
         <Link key={device.link} device={device} />
       ))}
-      {view.limits_state === 'none' && <span class="said">no limits</span>}
+      {view.limits_state === 'none' && <span class="said">limits not known</span>}
       {view.limits_state === 'requested' && <span class="said">limits requested</span>}
       {view.agent?.simulated === true && <span class="simulated">SIMULATED</span>}
     </div>
