@@ -1,3 +1,5 @@
+//! The hub: a command line, an exit code, and nothing else.
+
 use clap::Parser as _;
 use cotside_central_hub::commands::{self, Line};
 use std::process::ExitCode;

@@ -167,7 +167,7 @@ async fn nothing_acknowledged_is_lost_when_the_hub_is_killed(via: Via) {
         }
         // Killed with messages under way: some committed, some acknowledged, some not even read.
         gateway.acknowledged(Lane::Numeric, (round as u64 + 1) * 10).await;
-        hub.kill().await;
+        hub.kill();
         log = gateway.leave().await;
         hub = hub.start_again().await;
     }

@@ -106,6 +106,12 @@ pub struct Inbound {
     phase: Phase,
     outputs: VecDeque<Output>,
     heard: Mono,
+    /// Messages whose commit is on its way; a second hello does not forget them.
+    pending: VecDeque<Waiting>,
+    /// The unit was told that this agent is there.
+    connected: bool,
+    /// When an agent that has not said hello was last asked to.
+    called_at: Option<Mono>,
     /// Never starts over: a commit of before a second hello must match nothing.
     next_ticket: u64,
     /// Counts what was refused, so that a broken agent does not fill the event table.
@@ -129,7 +135,6 @@ struct Open {
     refused: Option<String>,
     lanes: Lanes,
     decoder: Decoder,
-    pending: VecDeque<Waiting>,
     alive_at: Mono,
     /// None: nothing to acknowledge.
     ack_at: Option<Mono>,
@@ -154,14 +159,17 @@ impl Inbound {
             phase: Phase::Waiting,
             outputs: VecDeque::new(),
             heard: now.mono,
+            pending: VecDeque::new(),
+            connected: false,
+            called_at: None,
             next_ticket: 0,
             troubles: 0,
         }
     }
 
     /// True between welcome and end: what the unit was told is then taken back with [`News::Disconnected`].
-    pub fn is_open(&self) -> bool {
-        matches!(&self.phase, Phase::Open(open) if open.refused.is_none())
+    pub fn is_connected(&self) -> bool {
+        self.connected
     }
 
     pub fn handle(&mut self, now: Now, input: Input) {
@@ -205,7 +213,7 @@ impl Inbound {
         if now.mono >= open.alive_at {
             open.alive_at = now.mono + ALIVE_EVERY;
             let stuck =
-                open.pending.front().is_some_and(|oldest| now.mono.since(oldest.since) > COMMIT_STUCK_AFTER);
+                self.pending.front().is_some_and(|oldest| now.mono.since(oldest.since) > COMMIT_STUCK_AFTER);
             if !stuck {
                 let alive = Alive { store: self.rules.store.to_string(), hub_wall_us: now.wall.0 };
                 self.outputs.push_back(Output::Send(Downstream::Alive, json(&alive)));
@@ -221,6 +229,9 @@ impl Inbound {
     }
 
     fn message(&mut self, now: Now, what: Upstream, payload: Bytes, receipt: Option<Receipt>) {
+        if matches!(self.phase, Phase::Waiting) && what != Upstream::Hello {
+            self.call(now);
+        }
         match what {
             Upstream::Live(lane) => return self.blocks(now, lane, true, payload, receipt),
             Upstream::Backlog(lane) => return self.blocks(now, lane, false, payload, receipt),
@@ -245,6 +256,14 @@ impl Inbound {
         self.outputs.extend(receipt.map(Output::Receive));
     }
 
+    /// Behind a broker an agent does not see that the hub was restarted: it is asked to say hello.
+    fn call(&mut self, now: Now) {
+        if self.called_at.is_none_or(|at| now.mono.since(at) >= ALIVE_EVERY) {
+            self.called_at = Some(now.mono);
+            self.outputs.push_back(Output::Send(Downstream::Alive, call(now)));
+        }
+    }
+
     fn hello(&mut self, hello: Hello) {
         if let Some(why) = rules::unfit(&hello, &self.agent) {
             self.trouble("hello-refused", why);
@@ -253,10 +272,7 @@ impl Inbound {
         let Some(epoch) = from_hex(&hello.epoch).map(Epoch) else {
             return self.close("the epoch is not a number");
         };
-        // A second hello starts over, as after a broker lost its sessions.
-        if self.is_open() {
-            self.outputs.push_back(Output::Show(News::Disconnected { why: "said hello again" }));
-        }
+        // A second hello starts over: the agent's log is another, or it wants to know what is held.
         let predecessor = hello.predecessor.as_deref().and_then(from_hex).map(Epoch);
         self.phase = Phase::Opening(hello, epoch);
         self.outputs.push_back(Output::Open { epoch, predecessor });
@@ -279,14 +295,18 @@ impl Inbound {
         self.outputs.push_back(Output::Send(Downstream::Welcome, json(&welcome)));
         match &refused {
             Some(words) => self.outputs.push_back(Output::Tell("provenance-refused", words.clone())),
+            None if self.connected => {}
             None => self.outputs.push_back(Output::Show(News::Connected)),
         }
+        if self.connected && refused.is_some() {
+            self.outputs.push_back(Output::Show(News::Disconnected { why: "its data is not taken here" }));
+        }
+        self.connected = refused.is_none();
         self.phase = Phase::Open(Box::new(Open {
             epoch,
             refused,
             lanes,
             decoder: Decoder::new(),
-            pending: VecDeque::new(),
             alive_at: now.mono,
             ack_at: None,
             acked_at: now.mono,
@@ -328,7 +348,7 @@ impl Inbound {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let receipt = receipt.filter(|_| !intake.scattered);
-        open.pending.push_back(Waiting {
+        self.pending.push_back(Waiting {
             ticket,
             lane,
             receipt,
@@ -343,15 +363,15 @@ impl Inbound {
     }
 
     fn committed(&mut self, now: Now, ticket: Ticket, mark: Watermark) {
-        let Phase::Open(open) = &mut self.phase else { return };
-        // A ticket of before a second hello finds nothing here.
-        let Some(done) = open.pending.pop_front_if(|oldest| oldest.ticket == ticket) else { return };
-        open.lanes.committed(done.lane, mark);
-        open.ack_at.get_or_insert((open.acked_at + ACK_EVERY).max(now.mono));
+        let Some(done) = self.pending.pop_front_if(|oldest| oldest.ticket == ticket) else { return };
         self.outputs.extend(done.receipt.map(Output::Receive));
-        let held = |header: &Header| open.lanes.is_committed(done.lane, header.seq);
-        let shown = done.records.into_iter().filter(|(header, _)| held(header));
-        self.outputs.extend(shown.map(|(header, record)| Output::Show(News::Record(header, record))));
+        let held = done.records.into_iter().filter(|(header, _)| mark.has(header.seq));
+        self.outputs.extend(held.map(|(header, record)| Output::Show(News::Record(header, record))));
+        // While a second hello is looked up, its answer will hold this commit too.
+        if let Phase::Open(open) = &mut self.phase {
+            open.lanes.committed(done.lane, mark);
+            open.ack_at.get_or_insert((open.acked_at + ACK_EVERY).max(now.mono));
+        }
     }
 
     fn bed_changed(&mut self, now: Now, bed: Option<String>) {
@@ -369,7 +389,7 @@ impl Inbound {
     }
 
     fn is_of_this_epoch(&self, epoch: &str) -> bool {
-        self.is_open() && matches!(&self.phase, Phase::Open(open) if from_hex(epoch) == Some(open.epoch.0))
+        self.connected && matches!(&self.phase, Phase::Open(open) if from_hex(epoch) == Some(open.epoch.0))
     }
 
     fn show(&mut self, news: News) {
@@ -384,7 +404,7 @@ impl Inbound {
     }
 
     fn close(&mut self, why: &'static str) {
-        if self.is_open() {
+        if std::mem::take(&mut self.connected) {
             self.outputs.push_back(Output::Show(News::Disconnected { why }));
         }
         if !matches!(self.phase, Phase::Closed) {
@@ -493,6 +513,11 @@ fn split(
     Ok(parts)
 }
 
+/// A heartbeat of a hub that has not met the agent.
+pub fn call(now: Now) -> Vec<u8> {
+    json(&Alive { store: String::new(), hub_wall_us: now.wall.0 })
+}
+
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
     serde_json::from_slice(payload).ok()
 }
@@ -500,3 +525,6 @@ fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
 fn json(message: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(message).expect("wire messages have text keys and finite numbers only")
 }
+
+#[cfg(test)]
+mod tests;

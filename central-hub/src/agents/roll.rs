@@ -106,8 +106,9 @@ impl Roll {
         self.seats.keys()
     }
 
-    pub fn known(&self) -> usize {
-        self.registered.len()
+    /// Everyone who is registered.
+    pub fn all(&self) -> impl Iterator<Item = &AgentId> {
+        self.registered.keys()
     }
 }
 

@@ -82,7 +82,7 @@ impl Hub {
     }
 
     /// As the kernel kills when memory runs out.
-    pub(crate) async fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.0.kill().unwrap();
         self.process.0.wait().unwrap();
     }
@@ -94,7 +94,7 @@ impl Hub {
     }
 
     pub(crate) async fn restart(mut self) -> Self {
-        self.kill().await;
+        self.kill();
         self.start_again().await
     }
 

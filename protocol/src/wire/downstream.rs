@@ -42,6 +42,7 @@ pub struct LaneAck {
 /// Every second while the hub can commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alive {
+    /// Empty: the hub has not met this agent since it started, and asks for a hello.
     pub store: String,
     pub hub_wall_us: i64,
 }

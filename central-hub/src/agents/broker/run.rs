@@ -2,7 +2,7 @@
 
 use crate::agents::House;
 use crate::agents::conversation::run::{Act, Answer, Conversation};
-use crate::agents::inbound::{Input, Receipt};
+use crate::agents::inbound::{self, Input, Receipt};
 use crate::authority::HUB_NAME;
 use anyhow::{Context as _, Result, bail};
 use cotside_protocol::model::Mono;
@@ -157,6 +157,12 @@ impl Session {
                 }
                 self.subscribed = true;
                 tracing::info!("connected to the broker");
+                // Agents that were there before the hub need not wait until they notice that it came.
+                let registered: Vec<AgentId> = self.house.roll().all().cloned().collect();
+                for agent in registered {
+                    let call = inbound::call(self.house.clock.now());
+                    Box::pin(self.send(&agent, Downstream::Alive, call)).await?;
+                }
             }
             Event::Incoming(Packet::Publish(publish)) => self.published(publish).await?,
             Event::Incoming(Packet::Disconnect(disconnect)) => {

@@ -46,10 +46,6 @@ impl Conversation {
         Self { agent, bed, inbound, answers: FuturesOrdered::new(), house, wake_at: now.mono }
     }
 
-    pub fn is_open(&self) -> bool {
-        self.inbound.is_open()
-    }
-
     /// When to come back with [`Input::Timeout`].
     pub fn wake_at(&self) -> Mono {
         self.wake_at
@@ -142,7 +138,7 @@ impl Conversation {
 
     /// The transport ended: the unit is told, once.
     pub async fn end(&mut self, why: &'static str) {
-        if self.inbound.is_open() {
+        if self.inbound.is_connected() {
             self.show(crate::feed::News::Disconnected { why }).await;
         }
     }

@@ -81,10 +81,6 @@ impl Lanes {
         state.ack_due = true;
     }
 
-    pub(super) fn is_committed(&self, lane: Lane, seq: u64) -> bool {
-        self.state(lane).committed.has(seq)
-    }
-
     pub(super) fn acks(&self) -> Vec<LaneAck> {
         self.0.iter().map(State::ack).collect()
     }
