@@ -1,5 +1,7 @@
 //! What must survive: a log reopened after a kill, damaged, full, without a disk; a hub that is away, restored, or lossy.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
+
 #[path = "durable/authority.rs"]
 mod authority;
 #[path = "durable/broker.rs"]

@@ -16,10 +16,11 @@ const RESERVE: &str = "log.reserve";
 const RESERVE_BYTES: usize = 2 << 20;
 /// Damaged logs kept for whoever wants to look; older ones are removed.
 const SET_ASIDE_MAX: usize = 2;
-const PAGE_BYTES: u32 = 1024;
+/// Small pages: a commit appends to three of them, and flash is written by the page (measured: 0.7 GB a day and bed, 1.4 with 4 KiB).
+const PAGE_BYTES: u32 = 512;
 const CACHE_KIB: i64 = 512;
-/// About 1 MiB of write-ahead log before its pages go to their places.
-const CHECKPOINT_PAGES: u32 = 1024;
+/// About 2 MiB of write-ahead log before its pages go to their places.
+const CHECKPOINT_PAGES: u32 = 4096;
 
 /// `user_version` of a log this program writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -75,7 +76,7 @@ pub(super) fn open(directory: &Path) -> Result<(Connection, bool), Unfit> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    db.pragma_update(None, "journal_size_limit", i64::from(CHECKPOINT_PAGES * PAGE_BYTES * 4))?;
+    db.pragma_update(None, "journal_size_limit", i64::from(CHECKPOINT_PAGES * PAGE_BYTES * 2))?;
     prepare(db)
 }
 

@@ -20,7 +20,9 @@ const GROUP: Duration = Duration::from_secs(60);
 /// Rows read for the uplink in one go, whatever their size.
 const READ_ROWS_MAX: i64 = 256;
 /// Rows deleted in one transaction.
-const PRUNE_ROWS: u64 = 2048;
+const PRUNE_ROWS: u64 = 1024;
+/// Transactions in which one lane is pruned, once a minute: faster than any bed writes.
+const PRUNE_CHUNKS: usize = 8;
 
 /// What stays the same while the agent runs.
 #[derive(Clone, Copy, Debug)]
@@ -352,14 +354,16 @@ impl Ledger {
         state.acked = acked;
     }
 
-    /// Deletes some of the rows that the hub has had for long enough. True: there may be more.
-    pub(super) fn prune(&mut self, keep_from: Wall) -> rusqlite::Result<bool> {
-        let mut more = false;
+    /// Deletes rows that the hub has had for long enough, as many as a minute may take.
+    pub(super) fn prune(&mut self, keep_from: Wall) -> rusqlite::Result<()> {
         for lane in Lane::ALL {
             let below = self.lanes[lane as usize].acked.below();
-            more |= self.delete(lane, 0, below, keep_from)?;
+            let mut chunks = 0;
+            while chunks < PRUNE_CHUNKS && self.delete(lane, 0, below, keep_from)? {
+                chunks += 1;
+            }
         }
-        Ok(more)
+        Ok(())
     }
 
     /// Deletes the oldest rows of [first, end), those that ended before `before` only. True: there may be more.

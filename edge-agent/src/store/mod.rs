@@ -263,12 +263,13 @@ impl Store {
     }
 
     fn keep_house(&mut self, now: Now) -> rusqlite::Result<()> {
-        self.ledger.prune(now.wall - self.settings.grace)?;
+        // Together and seldom: each of these is a commit of its own, and flash wears.
         if now.mono.since(self.noted_at) >= NOTE_EVERY {
             self.noted_at = now.mono;
             self.committed_at = now.mono;
             self.ledger.beat(now.wall)?;
             self.ledger.write_meta()?;
+            self.ledger.prune(now.wall - self.settings.grace)?;
             self.label(now);
         } else if now.mono.since(self.committed_at) >= BEAT_EVERY {
             self.committed_at = now.mono;

@@ -85,7 +85,7 @@ mod tests {
             below in 0u64..40, spans in prop::collection::vec((0u64..100, 0u64..20), 0..20)
         ) {
             let mut set = Ranges::new(below);
-            let mut model = vec![false; 130];
+            let mut model = [false; 130];
             model.iter_mut().take(below as usize).for_each(|seq| *seq = true);
             for (first, length) in spans {
                 set.insert(first, first + length);
