@@ -10,6 +10,8 @@ mod broker;
 mod enrolment;
 #[path = "durable/outbox.rs"]
 mod outbox;
+#[path = "durable/stage.rs"]
+mod stage;
 #[path = "durable/store.rs"]
 mod store;
 

@@ -476,3 +476,6 @@ fn passing(now: Now, why: &str, aside: &std::path::Path) -> Trouble {
 fn random() -> u64 {
     getrandom::u64().expect("the operating system has random numbers")
 }
+
+#[cfg(test)]
+mod tests;
