@@ -8,6 +8,7 @@ pub mod charset;
 pub mod escape;
 pub mod mllp;
 pub mod scan;
+mod separators;
 pub mod time;
 
 #[cfg(test)]

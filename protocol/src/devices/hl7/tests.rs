@@ -1,7 +1,9 @@
 //! The conversation: what is acknowledged, when, and what is not taken.
 
-use super::DRIVER;
-use crate::device::{Hangup, Input, Output, Path, Session, Settings};
+use super::{DRIVER, PEER};
+use crate::device::{
+    Hangup, Input, Output, Path, Peer, PeerOptions, PeerOutput, Physiology, Session, Settings,
+};
 use crate::hl7::mllp::{self, Framer, Piece};
 use crate::model::{
     Alert, AlertPhase, Code, Decimal, Event, Ignored, Kind, Malformed, Mono, Now, Numeric, Pace, Priority,
@@ -445,6 +447,42 @@ fn settings_that_make_no_sense_are_refused_in_words() {
         let Err(problem) = (DRIVER.open)(&settings, at(0)) else { panic!("{name} = {text} was taken") };
         assert_eq!(problem.name, name);
     }
+}
+
+struct Still;
+
+impl Physiology for Still {
+    fn numeric(&self, code: Code, _at: Mono) -> Option<f64> {
+        (code == Code(147_842)).then_some(152.0)
+    }
+
+    fn sample(&self, _code: Code, _at: Mono) -> Option<f64> {
+        None
+    }
+}
+
+#[test]
+fn the_simulated_device_repeats_the_same_message_until_it_is_answered() {
+    let options =
+        PeerOptions { seed: 0, serial: "S|1".to_owned(), bed_label: "B07".to_owned(), datagram: false };
+    let mut peer = (PEER.open)(&options);
+    let mut sent = |peer: &mut dyn Peer, ms: u64| match peer.poll(at(ms), &Still) {
+        PeerOutput::Transmit { bytes, .. } => Some(bytes),
+        PeerOutput::Wait { .. } => None,
+    };
+    let first = sent(&mut *peer, 0).unwrap();
+    assert_eq!(sent(&mut *peer, 4999), None, "nothing else leaves before the answer");
+    assert_eq!(sent(&mut *peer, 5000), Some(first.clone()));
+    let mut link = Link::with(&[("location", "^^b07")]);
+    link.receive(5001, &first);
+    assert_eq!(link.acknowledged(), [r"CA|S\F\1-1"]);
+    peer.handle(at(5002), Path::Line, &mllp::frame(b"MSH|^~\\&|a\rMSA|CA|another\r"));
+    assert_eq!(sent(&mut *peer, 5002), None);
+    peer.handle(at(5003), Path::Line, &mllp::frame(link.answers[0].as_bytes()));
+    let second = sent(&mut *peer, 5003).unwrap();
+    assert_ne!(second, first);
+    link.receive(5004, &second);
+    assert_eq!(link.numerics().len(), 2);
 }
 
 proptest! {
