@@ -1,8 +1,12 @@
 //! How files begin, how long they get, what things are called, and that the map shows the land.
 
 use crate::tree::{MEMBERS, Source, hold, root, sources};
+use std::collections::BTreeSet;
 
 const LINES_MAX: usize = 700;
+
+/// Crates large enough that the map names each of their modules; of the others it names the crate.
+const MAPPED_BY_MODULE: [&str; 3] = ["protocol", "edge-agent", "central-hub"];
 
 /// Names that say nothing: such a place fills up and nothing comes out.
 const EMPTY_NAMES: [&str; 9] =
@@ -73,8 +77,11 @@ fn the_map_shows_the_land() {
         if !map.contains(&format!("`{member}/")) {
             breaches.push(format!("{member}/ is not on the map"));
         }
+    }
+    for member in MAPPED_BY_MODULE {
         for module in top_modules(member) {
-            if !map.contains(&format!("{member}/src/{module}")) && !map.contains(&format!("`{member}/`")) {
+            let path = format!("`{member}/src/{module}");
+            if ![".rs`", "/`", "/mod.rs`"].iter().any(|end| map.contains(&format!("{path}{end}"))) {
                 breaches.push(format!("{member}/src/{module} is not on the map"));
             }
         }
@@ -87,14 +94,12 @@ fn the_map_shows_the_land() {
     hold("docs/ARCHITECTURE.md", &breaches);
 }
 
-/// The module files and folders right below a crate's `src`.
-fn top_modules(member: &str) -> Vec<String> {
+/// The modules right below a crate's `src`, each once whether it is a file, a folder or both.
+fn top_modules(member: &str) -> BTreeSet<String> {
     let entries = std::fs::read_dir(root().join(member).join("src")).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut modules: Vec<_> =
-        names.filter(|name| !matches!(name.as_str(), "lib.rs" | "main.rs" | "bin")).collect();
-    modules.sort();
-    modules
+    let modules = names.map(|name| name.strip_suffix(".rs").map(str::to_owned).unwrap_or(name));
+    modules.filter(|name| !matches!(name.as_str(), "lib" | "main" | "bin")).collect()
 }
 
 /// Paths in backquotes that begin with a crate's folder.
