@@ -166,3 +166,75 @@ fn alert(is_technical: bool, entry: AlertEntry) -> Alert {
         technical: is_technical,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Alerts;
+    use crate::devices::intellivue::attribute::{AlertEntry, id};
+    use crate::devices::intellivue::lists::{Contexts, emit_attributes};
+    use crate::devices::intellivue::message::{Link, Poll, Reply, class, group};
+    use crate::devices::intellivue::octets::{Reader, put_list, put_u16};
+    use crate::model::{AlertPhase, DeviceText, Event};
+
+    /// Feeds one reply with these patient alerts; what is reported, as `+code` and `-code`.
+    fn feed(alerts: &mut Alerts, link: Link, sequence: u16, codes: &[u16]) -> Vec<String> {
+        let mut list = Vec::new();
+        put_list(&mut list, |out| {
+            for code in codes {
+                let text = DeviceText::new("** TEST");
+                let (source, kind, class, context, handle) = (0x4182, 0x0200, 6, 1, 0x82CF);
+                AlertEntry { source, code: *code, kind, state: 0, class, context, handle, instance: 0, text }
+                    .emit(out);
+            }
+            codes.len() as u16
+        });
+        let mut bytes = Vec::new();
+        put_list(&mut bytes, |out| {
+            put_u16(out, 1);
+            put_list(out, |out| {
+                put_u16(out, 0x8401);
+                emit_attributes(&[(id::ALERTS_PATIENT, &list)], out);
+                1
+            });
+            1
+        });
+        let contexts = Contexts::parse(&mut Reader(&bytes)).unwrap();
+        let poll = Poll { number: 6, class: class::ALERTS, group: group::ALERTS, keep_sending: Some(1) };
+        let mut said = Vec::new();
+        let bad = alerts.take(6, link, &Reply::new(poll, sequence, 1, contexts), &mut |event| {
+            if let Event::Alert(alert) = event {
+                let sign = if alert.phase == AlertPhase::Present { '+' } else { '-' };
+                said.push(format!("{sign}{:04x}", alert.code & 0xFFFF));
+            }
+        });
+        assert_eq!(bad, 0);
+        said
+    }
+
+    const fn part(count: u8) -> Link {
+        Link::Part { state: 2, count }
+    }
+
+    #[test]
+    fn an_alert_begins_once_and_ends_after_two_lists_without_it() {
+        let mut alerts = Alerts::default();
+        assert_eq!(feed(&mut alerts, Link::Final, 1, &[0x0028]), ["+0028"]);
+        assert!(feed(&mut alerts, Link::Final, 2, &[0x0028]).is_empty());
+        assert!(feed(&mut alerts, Link::Final, 3, &[]).is_empty());
+        assert_eq!(feed(&mut alerts, Link::Final, 4, &[0x003E]), ["+003e", "-0028"]);
+    }
+
+    #[test]
+    fn a_list_spread_over_replies_is_one_list_and_a_torn_one_is_none() {
+        let mut alerts = Alerts::default();
+        assert!(feed(&mut alerts, part(1), 1, &[0x0028]).is_empty());
+        assert!(feed(&mut alerts, part(2), 1, &[0x003E]).is_empty());
+        assert_eq!(feed(&mut alerts, Link::Final, 1, &[0x0C00]), ["+0028", "+003e", "+0c00"]);
+        // The second part is lost.
+        assert!(feed(&mut alerts, part(1), 2, &[0x0028]).is_empty());
+        assert!(feed(&mut alerts, part(3), 2, &[]).is_empty());
+        // A tail that looks like a whole list: not enough to end anything.
+        assert!(feed(&mut alerts, Link::Final, 2, &[0x0C00]).is_empty());
+        assert!(feed(&mut alerts, Link::Final, 3, &[0x0028, 0x003E, 0x0C00]).is_empty());
+    }
+}

@@ -400,3 +400,157 @@ fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     }
     is_whole
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrival, Channels};
+    use crate::devices::intellivue::attribute::{Float, NumericValue, State, WaveValue, id};
+    use crate::devices::intellivue::clock::Clock;
+    use crate::devices::intellivue::lists::{Contexts, emit_attributes};
+    use crate::devices::intellivue::message::{Poll, Reply, class};
+    use crate::devices::intellivue::octets::{Reader, put_list, put_u16};
+    use crate::model::{Event, Mono, NO_SAMPLE, Pace, Site};
+
+    struct Bench {
+        channels: Channels,
+        clock: Clock,
+        now: Mono,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut clock = Clock::default();
+            clock.heard(Mono(1_000_000), 8000);
+            Self { channels: Channels::new(Pace::Continuous, true), clock, now: Mono(1_000_000) }
+        }
+
+        /// One object of a class at these ticks; returns what was reported and how many bytes were bad.
+        fn feed(
+            &mut self,
+            class: u16,
+            time: u32,
+            handle: u16,
+            attributes: &[(u16, &[u8])],
+        ) -> (Vec<Event>, usize) {
+            let mut bytes = Vec::new();
+            put_list(&mut bytes, |out| {
+                put_u16(out, 1);
+                put_list(out, |out| {
+                    put_u16(out, handle);
+                    emit_attributes(attributes, out);
+                    1
+                });
+                1
+            });
+            let contexts = Contexts::parse(&mut Reader(&bytes)).unwrap();
+            let poll = Poll { number: 4, class, group: 0, keep_sending: Some(1) };
+            let arrival = Arrival { now: self.now, clock: &self.clock, time };
+            let mut said = Vec::new();
+            let reply = Reply::new(poll, 1, time, contexts);
+            let bad = self.channels.take(arrival, &reply, true, &mut |event| said.push(event));
+            (said, bad)
+        }
+
+        fn site(&mut self, handle: u16) -> Site {
+            let (said, _) =
+                self.feed(class::NUMERIC, 8000, handle, &[(id::LABEL, &TEMP), (id::NUMERIC, &value())]);
+            match said.first() {
+                Some(Event::Numeric(numeric)) => numeric.site,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    const TEMP: [u8; 4] = [0x00, 0x02, 0x4B, 0x48];
+
+    fn value() -> Vec<u8> {
+        let mut out = Vec::new();
+        NumericValue { physio: 0x4B48, state: State(0), ucum: 0x17A0, value: Float::new(365, -1) }
+            .emit(&mut out);
+        out
+    }
+
+    #[test]
+    fn a_number_waits_for_its_label() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.feed(class::NUMERIC, 8000, 7, &[(id::NUMERIC, &value())]).0, []);
+        assert!(bench.channels.is_wanting);
+        assert_eq!(bench.feed(class::NUMERIC, 8000, 7, &[(id::LABEL, &TEMP)]).0, []);
+        assert_eq!(bench.feed(class::NUMERIC, 8000, 7, &[(id::NUMERIC, &value())]).0.len(), 1);
+    }
+
+    #[test]
+    fn equals_are_numbered_and_a_number_is_free_again_after_silence() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.site(7), Site::Unspecified);
+        assert_eq!(bench.site(8), Site::Numbered(2));
+        assert_eq!(bench.site(7), Site::Unspecified);
+        bench.now = Mono(9_000_000);
+        assert_eq!(bench.site(8), Site::Numbered(2));
+        bench.now = Mono(12_000_000);
+        assert_eq!(bench.site(9), Site::Unspecified, "7 was silent for more than 10 s");
+    }
+
+    #[test]
+    fn a_torn_value_is_counted_and_its_neighbours_stand() {
+        let mut bench = Bench::new();
+        let (said, bad) = bench.feed(
+            class::NUMERIC,
+            8000,
+            7,
+            &[
+                (id::LABEL, &TEMP),
+                (id::NUMERIC, &value()[..7]),
+                (id::NUMERIC, &value()),
+                (0xF008, &[1, 2, 3]),
+            ],
+        );
+        assert_eq!((said.len(), bad), (1, 7));
+    }
+
+    #[test]
+    fn a_handle_given_to_another_object_forgets_the_scale() {
+        let mut bench = Bench::new();
+        let pleth = [0x00, 0x02, 0x4B, 0xB4];
+        let mut samples = Vec::new();
+        WaveValue { physio: 0x4BB4, state: State(0), samples: &[0x08, 0x00, 0x08, 0x01] }.emit(&mut samples);
+        let context: &[(u16, &[u8])] = &[
+            (id::LABEL, &pleth),
+            (id::SAMPLES, &[0, 2, 16, 12, 0x80, 0]),
+            (id::PERIOD, &[0, 0, 0, 64]),
+            (id::UCUM, &[2, 0]),
+            (id::SCALE, &[0, 0x7F, 0xFF, 0xFF, 0, 0x7F, 0xFF, 0xFF, 0, 0, 0x0F, 0xFF]),
+        ];
+        assert_eq!(bench.feed(class::WAVE, 8000, 9, context).0, []);
+        let (said, _) = bench.feed(class::WAVE, 8000, 9, &[(id::WAVE, &samples)]);
+        assert!(
+            matches!(&said[..], [Event::Waveform(wave)] if wave.samples == [2048, 2049] && !wave.samples.contains(&NO_SAMPLE))
+        );
+        assert_eq!(bench.feed(class::WAVE, 8000, 9, &[(id::LABEL, &TEMP), (id::WAVE, &samples)]).0, []);
+    }
+
+    #[test]
+    fn runs_join_while_none_is_missing_and_a_missing_one_leaves_its_hole() {
+        let mut bench = Bench::new();
+        let mut samples = Vec::new();
+        WaveValue { physio: 0x4BB4, state: State(0), samples: &[8; 64] }.emit(&mut samples);
+        let context: &[(u16, &[u8])] = &[
+            (id::LABEL, &[0x00, 0x02, 0x4B, 0xB4]),
+            (id::SAMPLES, &[0, 32, 16, 12, 0x80, 0]),
+            (id::PERIOD, &[0, 0, 0, 64]),
+            (id::SCALE, &[0, 0x7F, 0xFF, 0xFF, 0, 0x7F, 0xFF, 0xFF, 0, 0, 0x0F, 0xFF]),
+        ];
+        bench.feed(class::WAVE, 0, 9, context);
+        let mut begins = Vec::new();
+        for (block, late_us) in [(4, 0), (5, 40_000), (6, 0), (8, 15_000), (9, 0)] {
+            let arrived = Mono(1_000_000 + (block - 3) * 256_000 + late_us);
+            bench.now = arrived;
+            bench.clock.heard(arrived, 8000 + (block as u32 - 3) * 2048);
+            let (said, _) =
+                bench.feed(class::WAVE, 8000 + (block as u32 - 4) * 2048, 9, &[(id::WAVE, &samples)]);
+            let [Event::Waveform(wave)] = &said[..] else { panic!("{said:?}") };
+            begins.push(wave.begin.0);
+        }
+        assert_eq!(begins, [1_000_000, 1_256_000, 1_512_000, 2_024_000, 2_280_000]);
+    }
+}

@@ -102,4 +102,19 @@ mod tests {
         clock.pair(4000, Wall(50_000_000));
         assert_eq!(clock.device_at(u32::MAX - 3999), Some(Wall(49_000_000)));
     }
+
+    #[test]
+    fn a_monitor_that_runs_fast_or_slow_is_followed_through_jitter() {
+        for ppm in [-200_i64, -20, 20, 200] {
+            let mut clock = Clock::default();
+            for block in 0..20_000_u32 {
+                let ticks = block.wrapping_mul(2048).wrapping_add(u32::MAX - 10_000_000);
+                let sent = 1_000_000 + i64::from(block) * 256_000 * (1_000_000 + ppm) / 1_000_000;
+                let late = i64::from(block.wrapping_mul(2_654_435_761) >> 16) % 60_000;
+                clock.heard(Mono((sent + late) as u64), ticks);
+                let off = clock.mono(ticks).unwrap().0 as i64 - sent;
+                assert!(block < 20 || (-13_000..25_000).contains(&off), "{ppm} ppm, block {block}: {off} us");
+            }
+        }
+    }
 }

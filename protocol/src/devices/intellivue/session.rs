@@ -32,6 +32,8 @@ const RELEASING: Duration = Duration::from_secs(1);
 const SEEKING: Duration = Duration::from_secs(90);
 /// A numeric stream asked for at 1 s is starved after this; slower averages are given their own period on top.
 const STREAM_SILENT: Duration = Duration::from_secs(3);
+/// So many bytes without a frame are another protocol or another baud rate.
+const RUBBISH_MIN: u64 = 64;
 /// The size of a block of samples, in ticks: its time is that of its begin, it is sent at its end.
 const BLOCK_TICKS: u32 = 2048;
 
@@ -381,8 +383,9 @@ impl Intellivue {
                     *until = now + ASSOCIATE_RETRY;
                     self.send(Query::Associate);
                 } else {
-                    self.event(Event::Notice(self.why_unanswered()));
-                    self.hang_up(Hangup::Silent);
+                    let (words, why) = self.why_unanswered();
+                    self.event(Event::Notice(words));
+                    self.hang_up(why);
                 }
             }
             State::AwaitingSystem { until } if now >= *until => {
@@ -401,11 +404,14 @@ impl Intellivue {
         }
     }
 
-    fn why_unanswered(&self) -> &'static str {
-        if self.tally.frames == 0 && self.tally.received > 64 {
-            "bytes arrive but no frame is among them: is the baud rate right?"
+    fn why_unanswered(&self) -> (&'static str, Hangup) {
+        if self.tally.frames == 0 && self.tally.received > RUBBISH_MIN {
+            ("bytes arrive but no frame is among them: is the baud rate right?", Hangup::Garbage)
         } else {
-            "the monitor does not answer: is its port set to Data Export, at this baud rate?"
+            (
+                "the monitor does not answer: is its port set to Data Export, at this baud rate?",
+                Hangup::Silent,
+            )
         }
     }
 

@@ -269,18 +269,21 @@ fn an_unanswered_association_is_told_in_words() {
     let mut session = open(&[], BEGIN);
     let mut now = BEGIN;
     let mut words = Vec::new();
+    let mut why = None;
     for _ in 0..120 {
         now = now.after(Duration::from_millis(100));
         session.handle(now, Input::Received { from: Path::Line, bytes: &[0x55, 0xFE, 0x81, 0x30, 0x00] });
         loop {
             match session.poll() {
                 Output::Event(Event::Notice(notice)) => words.push(notice),
+                Output::Hangup(hangup) => why = Some(hangup),
                 Output::Wait { .. } => break,
                 _ => {}
             }
         }
     }
     assert!(words.iter().any(|notice| notice.contains("baud rate right")), "{words:?}");
+    assert_eq!(why, Some(Hangup::Garbage));
 }
 
 #[test]
