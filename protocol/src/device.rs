@@ -132,7 +132,8 @@ pub struct ParameterRow {
 }
 
 /// A driver's own setting: declared here, so that the configuration checks it without knowing the driver.
-/// A driver that declares `over` (with the words `serial` and `lan`) or `address` is told them from the link's place.
+/// A driver that declares `over` (with the words `serial` and `lan`) or `address` is told them from the link's place;
+/// one that declares `listen` decodes bare recordings with `yes`: it asks nothing and takes what comes.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     pub name: &'static str,

@@ -34,8 +34,12 @@ pub(super) fn decode(name: &str, file: &FilePath, settings: &[String]) -> Result
     let driver = known(name)?;
     let opened = File::open(file).map_err(|error| cannot_read(file, &error))?;
     let reader = BufReader::with_capacity(64 * 1024, opened);
-    let given = pairs(settings)?;
+    let mut given = pairs(settings)?;
     let is_capture = file.extension().is_some_and(|extension| extension == "cap");
+    if !is_capture && can_listen(driver) && !given.iter().any(|(name, _)| name == "listen") {
+        // Bare bytes are one side of a conversation: nobody is there to be asked.
+        given.push(("listen".to_owned(), "yes".to_owned()));
+    }
     let stdout = io::stdout().lock();
     let mut lines = Lines { out: BufWriter::new(stdout), counts: BTreeMap::new(), failure: None };
     let played = if is_capture {
@@ -57,6 +61,10 @@ pub(super) fn decode(name: &str, file: &FilePath, settings: &[String]) -> Result
 enum Bad {
     Read(io::Error),
     Words(String),
+}
+
+fn can_listen(driver: &Driver) -> bool {
+    driver.settings.iter().any(|setting| setting.name == "listen")
 }
 
 fn known(name: &str) -> Result<&'static Driver, Failed> {

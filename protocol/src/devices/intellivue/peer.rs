@@ -1,9 +1,10 @@
 //! The monitor's half of the conversation: one client at a time, MDS create until it is confirmed, polls answered and streams kept.
 
 mod objects;
+mod plate;
 
 use super::association::UserInfo;
-use super::attribute::{id, put_label, put_wall_time};
+use super::attribute::id;
 use super::frame::{self, Deframer, Found};
 use super::lists::{Attributes, Contexts, emit_attributes};
 use super::message::{Link, Message, Poll, Reply, class, group};
@@ -246,7 +247,8 @@ impl Monitor {
             }
             class::ALERTS if poll.group != group::STATIC => vec![objects::alerts(body, now.mono)],
             class::MDS => {
-                let attributes = self.system(now);
+                let time = self.ticks(now.mono);
+                let attributes = plate::system(&self.options, now.wall, time);
                 vec![objects::object_of(0, &attributes)]
             }
             class::PATIENT => vec![objects::object_of(
@@ -373,7 +375,7 @@ impl Monitor {
 
     fn create(&mut self, now: Now, client: Path) {
         let time = self.ticks(now.mono);
-        let system = self.system(now);
+        let system = plate::system(&self.options, now.wall, time);
         // The event says less than the poll: no production specification.
         let brief: Vec<_> = system
             .iter()
@@ -387,49 +389,8 @@ impl Monitor {
         }
     }
 
-    /// A hardware address of the vendor's range, from the serial number.
-    fn mac(&self) -> [u8; 6] {
-        let crc = crc32c::crc32c(self.options.serial.as_bytes()).to_be_bytes();
-        [0x00, 0x09, 0xFB, crc[1], crc[2], crc[3]]
-    }
-
-    fn system(&mut self, now: Now) -> Vec<(u16, Vec<u8>)> {
-        let mut system_id = vec![0, 6];
-        system_id.extend_from_slice(&self.mac());
-        let mut wall = Vec::new();
-        put_wall_time(&mut wall, now.wall);
-        // The clock shows whole seconds; the ticks are those of the whole second.
-        let into_second = Duration::from_micros(now.wall.0.rem_euclid(1_000_000) as u64);
-        let ticks = self.ticks(now.mono).wrapping_sub((into_second.as_micros() / 125) as u32);
-        vec![
-            (id::SYSTEM_ID, system_id),
-            (id::MODEL, model()),
-            (id::PRODUCTION, production(&self.options.serial)),
-            (id::OPERATING_MODE, vec![0x40, 0x00]),
-            (0x090D, vec![0, 3]),
-            (0x0935, vec![0, 1]),
-            (0x09A7, vec![0, 6]),
-            (id::BED_LABEL, objects::text(&self.options.bed_label)),
-            (id::DATE_TIME, wall),
-            (id::RELATIVE_TIME, ticks.to_be_bytes().to_vec()),
-        ]
-    }
-
     fn announce(&mut self, now: Now) {
-        let mut address = self.mac().to_vec();
-        address.extend_from_slice(&[0; 8]);
-        let mut support = Vec::new();
-        put_list(&mut support, |out| {
-            for word in [1, 3, 0x5DC0, 0, 5, 1, super::settings::DATA_PORT, 0] {
-                put_u16(out, word);
-            }
-            2
-        });
-        let mut bytes = Vec::new();
-        emit_attributes(
-            &[(id::MODEL, &model()), (id::ADDRESS, &address), (id::SUPPORT, &support)],
-            &mut bytes,
-        );
+        let bytes = plate::announcement(&self.options.serial);
         let time = self.ticks(now.mono);
         if let Some(attributes) = Attributes::parse(&mut Reader(&bytes)) {
             self.send(Path::Announcement(MULTICAST), &Message::Indication { time, attributes });
@@ -498,26 +459,6 @@ fn contexts(objects: &[&Written]) -> Vec<u8> {
             });
         }
         u16::from(!objects.is_empty())
-    });
-    out
-}
-
-fn model() -> Vec<u8> {
-    let mut out = Vec::new();
-    put_label(&mut out, "Philips");
-    put_label(&mut out, "M8007A");
-    out
-}
-
-fn production(serial: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_list(&mut out, |out| {
-        for (kind, component, words) in [(1, 8, serial), (2, 8, "M8007A"), (4, 88, "L.01.12")] {
-            put_u16(out, kind);
-            put_u16(out, component);
-            put_label(out, words);
-        }
-        3
     });
     out
 }
