@@ -48,10 +48,6 @@ impl Running {
         tracing::info!(why, "stopping");
         Ok(self.stages.stop().await)
     }
-
-    pub async fn stop(self) -> bool {
-        self.stages.stop().await
-    }
 }
 
 /// Starts every stage.

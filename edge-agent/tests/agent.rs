@@ -1,5 +1,7 @@
 //! The agent from outside its cores: links on real ports, the local socket, and the command line.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its scene fails")]
+
 #[path = "agent/command.rs"]
 mod command;
 #[path = "agent/link.rs"]

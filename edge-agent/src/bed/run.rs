@@ -155,6 +155,8 @@ struct Held {
     /// The newest: it is the full state, an older one says nothing more.
     announce: Option<UplinkRequest>,
     store: VecDeque<StoreRequest>,
+    /// Something was lost because the store did not keep up; said until it has caught up.
+    is_behind: bool,
     trouble: Option<BedNotice>,
 }
 
@@ -179,7 +181,9 @@ impl Held {
                 |request: &StoreRequest| request.drafts.iter().all(crate::row::Draft::is_streaming);
             let oldest = self.store.iter().position(is_streaming).unwrap_or(0);
             self.store.remove(oldest);
-            self.trouble = Some(BedNotice::StoreTrouble(Some("the store does not keep up".to_owned())));
+            if !std::mem::replace(&mut self.is_behind, true) {
+                self.trouble = Some(BedNotice::StoreTrouble(Some("the store does not keep up".to_owned())));
+            }
         }
         self.store.push_back(request);
     }
@@ -190,6 +194,9 @@ impl Held {
                 Ok(permit) => self.give_store(Some(permit)),
                 Err(_) => return,
             }
+        }
+        if std::mem::take(&mut self.is_behind) {
+            self.trouble = Some(BedNotice::StoreTrouble(None));
         }
     }
 

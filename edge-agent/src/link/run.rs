@@ -292,6 +292,12 @@ impl Running {
         {
             self.pin(&serial);
         }
+        if let (Event::Identified(_), Some(words)) = (&event, self.guard.wrong()) {
+            tracing::warn!(
+                link = self.link.name, words, kept_in = %self.wires.identity.display(),
+                "wrong device: nothing of it is taken; if it is the right one, set its serial in the configuration, or delete the file"
+            );
+        }
         tracing::trace!(link = self.link.name, event = %cotside_protocol::transcript::Line(&Output::Event(event.clone())), "heard");
         if let Event::Notice(words) = &event {
             tracing::info!(link = self.link.name, words, "notice");
