@@ -3,6 +3,8 @@
 
 use crate::model::Wall;
 
+const DAY_US: i64 = 86_400_000_000;
+
 /// How far a time was written out; what is missing counts as its least value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
@@ -53,21 +55,16 @@ impl Time {
             14 => Precision::Fraction,
             _ => return None,
         };
-        let part =
-            |from: usize, length: usize, least: i64| digits.get(from..from + length).map_or(least, number);
-        let (year, month, day) = (part(0, 4, 0), part(4, 2, 1), part(6, 2, 1));
-        let (hour, minute, second) = (part(8, 2, 0), part(10, 2, 0), part(12, 2, 0));
-        let is_time = hour <= 23 || (hour == 24 && minute == 0 && second == 0);
-        if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_of_month(year, month) || !is_time
-        {
-            return None;
-        }
-        // 60 is a leap second; adding it up lands on the next minute.
-        if minute > 59 || second > 60 {
-            return None;
-        }
-        let seconds = ((days_from_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-        Some(Self { local_us: seconds * 1_000_000 + micros(fraction), precision, offset_min })
+        let part = |from: usize, least: u8| digits.get(from..from + 2).map_or(least, two);
+        let year = u16::from(two(&digits[..2])) * 100 + u16::from(two(&digits[2..4]));
+        let (hour, minute, second) = (part(8, 0), part(10, 0), part(12, 0));
+        // Hour 24 is the midnight at the end of the day.
+        let is_midnight = hour == 24 && minute == 0 && second == 0;
+        let time = [if is_midnight { 0 } else { hour }, minute, second];
+        let begin =
+            Wall::of_calendar([year, part(4, 1).into(), part(6, 1).into()], time).filter(|_| year > 0)?;
+        let local_us = begin.0 + micros(fraction) + if is_midnight { DAY_US } else { 0 };
+        Some(Self { local_us, precision, offset_min })
     }
 
     /// The instant, where an offset is stated or given by what surrounds the field.
@@ -89,16 +86,10 @@ impl Time {
 
 /// `YYYYMMDDHHMMSS.SSS+0000`.
 pub fn format(at: Wall) -> String {
-    let seconds = at.0.div_euclid(1_000_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = date_of_day(days);
-    format!(
-        "{year:04}{month:02}{day:02}{:02}{:02}{:02}.{:03}+0000",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        at.0.rem_euclid(1_000_000) / 1000
-    )
+    let ([year, month, day], second) = at.calendar();
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let millis = at.millis().rem_euclid(1000);
+    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}.{millis:03}+0000")
 }
 
 /// `+0530`, `-0800`, `Z`.
@@ -106,55 +97,26 @@ pub fn parse_offset(text: &[u8]) -> Option<i16> {
     match text {
         b"Z" | b"z" => Some(0),
         [sign @ (b'+' | b'-'), digits @ ..] if digits.len() == 4 && digits.iter().all(u8::is_ascii_digit) => {
-            let (hours, minutes) = (number(&digits[..2]), number(&digits[2..]));
+            let (hours, minutes) = (two(&digits[..2]), two(&digits[2..]));
             if hours > 15 || minutes > 59 {
                 return None;
             }
-            let minutes = i16::try_from(hours * 60 + minutes).ok()?;
+            let minutes = i16::from(hours) * 60 + i16::from(minutes);
             Some(if *sign == b'-' { -minutes } else { minutes })
         }
         _ => None,
     }
 }
 
-fn number(digits: &[u8]) -> i64 {
-    digits.iter().fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'))
+/// Two digits, known to be digits.
+fn two(digits: &[u8]) -> u8 {
+    digits.iter().fold(0, |sum, byte| sum * 10 + (byte - b'0'))
 }
 
+/// The digits after the dot, as far as microseconds.
 fn micros(fraction: &[u8]) -> i64 {
-    let digits = &fraction[..fraction.len().min(6)];
-    number(digits) * 10i64.pow(6 - digits.len() as u32)
-}
-
-fn days_of_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-// Both ways after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, eras last 400 years.
-
-fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-fn date_of_day(day: i64) -> (i64, i64, i64) {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let index = (5 * day_of_year + 2) / 153;
-    let month = if index < 10 { index + 3 } else { index - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day_of_year - (153 * index + 2) / 5 + 1)
+    let digits = fraction.iter().chain(std::iter::repeat(&b'0')).take(6);
+    digits.fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'))
 }
 
 #[cfg(test)]

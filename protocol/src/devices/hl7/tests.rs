@@ -466,7 +466,7 @@ fn the_simulated_device_repeats_the_same_message_until_it_is_answered() {
     let options =
         PeerOptions { seed: 0, serial: "S|1".to_owned(), bed_label: "B07".to_owned(), datagram: false };
     let mut peer = (PEER.open)(&options);
-    let mut sent = |peer: &mut dyn Peer, ms: u64| match peer.poll(at(ms), &Still) {
+    let sent = |peer: &mut dyn Peer, ms: u64| match peer.poll(at(ms), &Still) {
         PeerOutput::Transmit { bytes, .. } => Some(bytes),
         PeerOutput::Wait { .. } => None,
     };
