@@ -6,6 +6,7 @@ mod enroll;
 mod events;
 mod quickstart;
 mod serve;
+mod users;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -37,6 +38,9 @@ enum Command {
     Enroll(enroll::Arguments),
     /// List the agents, or revoke one
     Agents(agents::Arguments),
+    /// List the accounts, make one, change its password, or end it
+    #[command(visible_alias = "user")]
+    Users(users::Arguments),
     /// What the hub noticed about its agents, the newest last
     Events(events::Arguments),
     /// Check the configuration, the certificates and the store, as a start would
@@ -68,6 +72,7 @@ pub fn run(line: Line) -> Exit {
         Command::Serve(file) => return serve::run(&file).unwrap_or_else(report),
         Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments),
+        Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Check(file) => check::run(&file),
         Command::Describe => say(&hub::describe()),

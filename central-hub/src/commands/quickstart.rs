@@ -46,7 +46,7 @@ fn build(arguments: &Arguments, config: &Path) -> Result<String> {
     let authority = Authority::at(&dir);
     authority.found(&names, now.wall)?;
     let store = store::open(&dir.join("hub.db"), true)?;
-    let password = base64url(&random::<12>()?);
+    let password = new_password()?;
     people::create_user(&store, "admin", Role::Admin, &password, now.wall)?;
     let text = hub::describe().replacen("# name = \"localhost\"", &format!("name = {:?}", names[0]), 1);
     let agents = std::fs::read_to_string(dir.join("agents.pem"))?;
@@ -56,6 +56,11 @@ fn build(arguments: &Arguments, config: &Path) -> Result<String> {
     // Last: a hub with this file is whole.
     write_new(config, &text, 0o644)?;
     Ok(password)
+}
+
+/// 96 random bits, as text.
+pub(super) fn new_password() -> Result<String> {
+    Ok(base64url(&random::<12>()?))
 }
 
 fn next_steps(dir: &Path, config: &Path, password: &str) -> String {

@@ -20,4 +20,4 @@ pub use patient::{Particulars, Patient};
 pub use roles::{Permission, Role};
 pub use run::{People, Refused};
 pub use sessions::{IDLE_MAX, SessionId, Token, Who};
-pub use users::{User, create_user, list_users, set_password};
+pub use users::{User, create_user, list_users, remove_user, set_password};

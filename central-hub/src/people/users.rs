@@ -44,6 +44,14 @@ pub fn set_password(connection: &Connection, name: &str, password: &str) -> Resu
     Ok(())
 }
 
+/// Its sessions end with it; what it did stays in the audit.
+pub fn remove_user(connection: &Connection, name: &str) -> Result<()> {
+    if connection.execute("DELETE FROM users WHERE name = ?1", [name])? == 0 {
+        bail!("there is no user {name}");
+    }
+    Ok(())
+}
+
 pub fn list_users(connection: &Connection) -> Result<Vec<User>> {
     let mut question = connection.prepare("SELECT name, role FROM users ORDER BY name")?;
     let rows = question.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
@@ -72,4 +80,35 @@ fn checked_hash(password: &str) -> Result<String> {
         bail!("a password has at least {PASSWORD_MIN} characters, and at most {PASSWORD_MAX} bytes");
     }
     passwords::hash(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Role, create_user, list_users, remove_user, set_password};
+    use cotside_protocol::model::Wall;
+
+    const PASSWORD: &str = "a long enough password";
+
+    #[test]
+    fn an_account_is_made_once_changed_and_ended_and_its_sessions_with_it() {
+        let folder = std::env::temp_dir().join(format!("cotside-users-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = crate::store::open(&folder.join("hub.db"), true).unwrap();
+        let log_in = || store.execute("INSERT INTO sessions VALUES(randomblob(32), 'ana', 0)", []).unwrap();
+        let sessions =
+            || -> i64 { store.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap() };
+        create_user(&store, "ana", Role::Nurse, PASSWORD, Wall(0)).unwrap();
+        assert!(create_user(&store, "ana", Role::Admin, PASSWORD, Wall(0)).is_err());
+        assert!(create_user(&store, "An a", Role::Nurse, PASSWORD, Wall(0)).is_err());
+        assert!(create_user(&store, "bo", Role::Nurse, "short", Wall(0)).is_err());
+        log_in();
+        set_password(&store, "ana", PASSWORD).unwrap();
+        assert_eq!(sessions(), 0);
+        log_in();
+        remove_user(&store, "ana").unwrap();
+        assert_eq!((sessions(), list_users(&store).unwrap().len()), (0, 0));
+        assert!(remove_user(&store, "ana").is_err());
+        drop(store);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
