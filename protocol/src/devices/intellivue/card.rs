@@ -15,11 +15,20 @@ const APPLICATION: u16 = 88;
 const DATA_EXPORT: u16 = 5;
 const UDP: u16 = 1;
 
+/// What tells a monitor from its twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamedBy {
+    /// The number on the type plate; the system id where there is none.
+    Serial,
+    /// Also in the MDS create event, which is all that some recordings have.
+    SystemId,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Card {
     manufacturer: DeviceText,
     model: DeviceText,
-    /// The number on the type plate; the system id until (or where) it is not told.
+    /// The number on the type plate.
     serial: DeviceText,
     system_id: String,
     software: DeviceText,
@@ -81,14 +90,14 @@ impl Card {
         }
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(super) fn identity(&self, by: NamedBy) -> Identity {
+        let system_id = DeviceText::new(&self.system_id);
         Identity {
             manufacturer: self.manufacturer.clone(),
             model: self.model.clone(),
-            serial: if self.serial.is_empty() {
-                DeviceText::new(&self.system_id)
-            } else {
-                self.serial.clone()
+            serial: match by {
+                NamedBy::Serial if !self.serial.is_empty() => self.serial.clone(),
+                NamedBy::Serial | NamedBy::SystemId => system_id,
             },
             firmware: self.software.clone(),
             bed_label: self.bed_label.clone(),

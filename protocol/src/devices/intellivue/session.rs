@@ -4,7 +4,7 @@
 //! on another host's line.
 
 use super::alerts::Alerts;
-use super::card::{Card, announced};
+use super::card::{Card, NamedBy, announced};
 use super::channels::{Arrival, Channels};
 use super::clock::Clock;
 use super::duties::Duties;
@@ -50,6 +50,8 @@ pub(super) struct Intellivue {
     channels: Channels,
     alerts: Alerts,
     card: Card,
+    /// The monitor has answered who it is.
+    has_plate: bool,
     introduced: Option<Identity>,
     heard_at: Mono,
     tally: Tally,
@@ -98,6 +100,7 @@ impl Intellivue {
             clock: Clock::default(),
             alerts: Alerts::default(),
             card: Card::default(),
+            has_plate: false,
             introduced: None,
             heard_at: now.mono,
             tally: Tally::default(),
@@ -264,8 +267,9 @@ impl Intellivue {
                 self.hang_up(Hangup::Refused);
                 Ok(())
             }
+            // Without a response before it, the response was lost: the monitor would refuse to be asked again.
             (
-                State::AwaitingSystem { .. } | State::Active(_),
+                State::Associating { .. } | State::AwaitingSystem { .. } | State::Active(_),
                 Message::MdsCreate { invoke, time, attributes },
             ) => {
                 let (invoke, time) = (*invoke, *time);
@@ -273,7 +277,7 @@ impl Intellivue {
                 self.clock.heard(now, time);
                 self.card.read(*attributes, &mut self.clock);
                 self.channels.is_demo = self.card.is_demo;
-                if matches!(self.state, State::AwaitingSystem { .. }) {
+                if !matches!(self.state, State::Active(_)) {
                     self.state = State::Active(self.duties(now));
                 }
                 Ok(())
@@ -339,6 +343,7 @@ impl Intellivue {
                 Ok(())
             }
             class::MDS | class::PATIENT => {
+                self.has_plate |= reply.class == class::MDS;
                 for object in reply.contexts.objects() {
                     self.introduce(object.attributes);
                 }
@@ -355,7 +360,12 @@ impl Intellivue {
             self.event(Event::Notice("the monitor is in demonstration mode: its values are marked"));
         }
         self.channels.is_demo = self.card.is_demo;
-        let identity = self.card.identity();
+        if !self.has_plate && !self.wanted.listens {
+            return;
+        }
+        // A listener may never see the type plate, and an identity must not change once told.
+        let by = if self.wanted.listens { NamedBy::SystemId } else { NamedBy::Serial };
+        let identity = self.card.identity(by);
         if !identity.model.is_empty() && self.introduced.as_ref() != Some(&identity) {
             self.introduced = Some(identity.clone());
             self.event(Event::Identified(identity));

@@ -64,6 +64,8 @@ struct Room {
     /// One transmission in so many is lost.
     lose_one_in: u64,
     is_cut: bool,
+    /// Messages that begin with this byte are lost on their way to the session.
+    swallowed: Option<u8>,
     dice: Dice,
 }
 
@@ -91,6 +93,7 @@ impl Room {
             hangup: None,
             lose_one_in: 0,
             is_cut: false,
+            swallowed: None,
             dice: Dice(0x5EED),
         }
     }
@@ -104,7 +107,7 @@ impl Room {
                 self.peer.handle(self.now, path, &bytes);
             }
             while let PeerOutput::Transmit { to, bytes } = self.peer.poll(self.now, &Body) {
-                if self.arrives() {
+                if self.arrives() && self.swallowed != bytes.first().copied() {
                     let from = match to {
                         Path::Line => Path::Line,
                         Path::Datagram(_) => Path::Datagram(DEVICE_ADDRESS),
@@ -242,6 +245,29 @@ fn a_lost_block_leaves_a_hole_and_a_lost_question_is_asked_again() {
     for pair in waves.windows(2) {
         let step = pair[1].begin.0 - pair[0].begin.0;
         assert_eq!(step % 256_000, 0, "{step}");
+    }
+}
+
+#[test]
+fn a_lost_association_response_is_told_by_what_follows_it() {
+    let mut room = Room::new(true, ON_LAN);
+    room.swallowed = Some(0x0E);
+    room.pass(Duration::from_secs(10));
+    assert_eq!((room.hangup, room.notices().len()), (None, 0), "{:?}", room.notices());
+    assert!(room.events.iter().any(|(_, event)| matches!(event, Event::Numeric(_))));
+}
+
+#[test]
+fn h2_nobody_is_introduced_by_half() {
+    for seed in 1..9 {
+        let mut room = Room::new(true, ON_LAN);
+        (room.dice, room.lose_one_in) = (Dice(seed), 3);
+        room.pass(Duration::from_secs(40));
+        for (_, event) in &room.events {
+            if let Event::Identified(who) = event {
+                assert_eq!((who.serial.as_str(), who.firmware.as_str()), ("DE843A1664", "L.01.12"));
+            }
+        }
     }
 }
 
