@@ -16,6 +16,7 @@ use cotside_protocol::model::{Event, Mono, StoreToken};
 use cotside_protocol::wire::upstream::LinkState;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -68,7 +69,12 @@ async fn attempt(index: LinkIndex, link: Arc<Link>, wires: Wires, stop: Stop) {
     let guard = Guard::new(link.serial.clone(), pinned.filter(|text| !text.is_empty()));
     let state = State::new(index, &link, wires.clock.now().mono);
     let quota = Quota::default();
-    Running { index, link, wires, stop, guard, state, quota, reported: None, report_at: Mono(0) }.run().await;
+    // A link that is started again goes on above every number that it had: time has passed.
+    let checkpoints = Checkpoints { next: wires.clock.now().mono.0, open: VecDeque::new() };
+    let report_at = Mono(0);
+    let running =
+        Running { index, link, wires, stop, guard, state, quota, reported: None, report_at, checkpoints };
+    running.run().await;
 }
 
 struct Running {
@@ -81,6 +87,29 @@ struct Running {
     quota: Quota,
     reported: Option<LinkState>,
     report_at: Mono,
+    checkpoints: Checkpoints,
+}
+
+/// Checkpoints of the present conversation, under numbers that no other conversation of this link had: what the store says of an
+/// earlier one must never make this one acknowledge.
+struct Checkpoints {
+    next: u64,
+    open: VecDeque<(StoreToken, StoreToken)>,
+}
+
+impl Checkpoints {
+    fn out(&mut self, inner: StoreToken) -> StoreToken {
+        self.next += 1;
+        let outer = StoreToken(self.next);
+        self.open.push_back((outer, inner));
+        outer
+    }
+
+    /// The session's own token. None: of a conversation that has ended.
+    fn back(&mut self, outer: StoreToken) -> Option<StoreToken> {
+        let at = self.open.iter().position(|(open, _)| *open == outer)?;
+        self.open.drain(..=at).next_back().map(|(_, inner)| inner)
+    }
 }
 
 /// How a conversation ended.
@@ -191,6 +220,7 @@ impl Running {
             .expect("the configuration was checked by opening a session with the same settings");
         let stored = Arc::clone(&self.wires.stored);
         let mut stored = stored.lock().await;
+        self.checkpoints.open.clear();
         let mut buffer = vec![0; BUFFER];
         let mut read_at = clock.now().mono;
         loop {
@@ -212,7 +242,11 @@ impl Running {
                     self.say_goodbye(&mut *session, port).await;
                     return End::Stopped;
                 }
-                Some(token) = stored.recv() => session.handle(clock.now(), Input::Stored(token)),
+                Some(token) = stored.recv() => {
+                    if let Some(token) = self.checkpoints.back(token) {
+                        session.handle(clock.now(), Input::Stored(token));
+                    }
+                }
                 arrived = port.arrived(&mut buffer), if may_read => {
                     read_at = match self.take(&mut *session, port, arrived, &mut buffer).await {
                         Ok(Some(next)) => next,
@@ -310,6 +344,10 @@ impl Running {
         let is_told = self.guard.passes()
             || matches!(event, Event::Identified(_) | Event::Malformed { .. } | Event::Notice(_));
         if is_told {
+            let event = match event {
+                Event::Checkpoint(token) => Event::Checkpoint(self.checkpoints.out(token)),
+                other => other,
+            };
             let _ =
                 self.wires.heard.send(Heard { link: self.index, at: now, what: News::Event(event) }).await;
         }

@@ -91,6 +91,14 @@ impl Bench {
         }
     }
 
+    async fn next_checkpoint(&mut self) -> StoreToken {
+        loop {
+            if let Event::Checkpoint(token) = self.next_event().await {
+                return token;
+            }
+        }
+    }
+
     async fn stop(self) {
         assert!(self.stages.stop().await, "the link did not stop cleanly");
     }
@@ -123,8 +131,8 @@ async fn a_serial_device_is_heard_asked_tapped_and_missed_when_it_is_unplugged()
     assert_eq!(bench.next_hr().await, "120");
     device.write_all(b"121\nSTORE 4\n").unwrap();
     assert_eq!(bench.next_hr().await, "121");
-    assert_eq!(bench.next_event().await, Event::Checkpoint(StoreToken(4)));
-    bench.stored.send(StoreToken(4)).await.unwrap();
+    let token = bench.next_checkpoint().await;
+    bench.stored.send(token).await.unwrap();
     let mut answer = [0; 5];
     let answered = tokio::task::spawn_blocking(move || {
         device.set_timeout(PATIENCE).unwrap();
@@ -303,13 +311,33 @@ async fn we_call_a_device_and_call_again_when_it_hangs_up() {
 }
 
 #[tokio::test]
+async fn what_is_stored_of_an_earlier_conversation_acknowledges_nothing_in_this_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut bench = Bench::start(Cable::TcpConnect(listener.local_addr().unwrap().to_string()));
+    let (mut device, _) = listener.accept().await.unwrap();
+    device.write_all(b"STORE 1\nBYE\n").await.unwrap();
+    let late = bench.next_checkpoint().await;
+    let (mut device, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    device.write_all(b"STORE 1\nSTORE 2\n").await.unwrap();
+    bench.next_checkpoint().await;
+    let second = bench.next_checkpoint().await;
+    bench.stored.send(late).await.unwrap();
+    bench.stored.send(second).await.unwrap();
+    assert_eq!(read_line(&mut device).await, "OK 2\n");
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn datagrams_are_taken_from_the_device_only() {
     let device = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let cable = Cable::Udp { device: Some(device.local_addr().unwrap()), announce: None, group: None };
-    let mut bench = Bench::start(cable);
+    let announce = std::net::UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let address = Some(device.local_addr().unwrap());
+    let mut bench = Bench::start(Cable::Udp { device: address, announce: Some(announce), group: None });
     bench.until_state(LinkState::Connecting).await;
-    // The agent has said nothing yet, so the device cannot know its port: a checkpoint makes the toy speak.
-    bench.stored.send(StoreToken(0)).await.unwrap();
+    // The agent has said nothing yet, so the device cannot know its port: an announced checkpoint makes the toy speak.
+    device.send_to(b"STORE 1\n", ("127.0.0.1", announce)).await.unwrap();
+    let token = bench.next_checkpoint().await;
+    bench.stored.send(token).await.unwrap();
     let mut buffer = [0; 64];
     let (_, agent) = tokio::time::timeout(PATIENCE, device.recv_from(&mut buffer)).await.unwrap().unwrap();
     let to = SocketAddr::new("127.0.0.1".parse().unwrap(), agent.port());
