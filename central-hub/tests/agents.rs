@@ -355,3 +355,15 @@ async fn an_alarm_row_is_found_by_bed_and_time_of_measurement() {
     gateway.acknowledged(Lane::Alarm, 2).await;
     assert_eq!(hub.count("SELECT count(*) FROM records WHERE bed = '01' AND type = 'alarm'"), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_cannot_start_says_why() {
+    let hub = Hub::start(Via::Own).await;
+    // Its ports are taken by the one that runs.
+    let (code, words) = hub.starts_with("").await;
+    assert!(code == 69 && words.contains("cannot listen on 127.0.0.1"), "{code}: {words}");
+    let (code, words) = hub.starts_with("colour = 1\n").await;
+    assert!(code == 78 && words.contains("hub-2.toml:1:1: unknown key \"colour\""), "{code}: {words}");
+    let (code, words) = hub.starts_with("data_dir = \"elsewhere\"\n").await;
+    assert!(code == 74 && words.contains("there is no store at"), "{code}: {words}");
+}

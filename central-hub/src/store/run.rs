@@ -165,3 +165,67 @@ fn write(connection: Connection, mut queue: mpsc::Receiver<Change>) {
     // Leaves one file without a log beside it.
     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Store;
+    use std::path::PathBuf;
+
+    fn path(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("cotside-store-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        dir.join("hub.db")
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_takes_nothing_else_with_it() {
+        let path = path("fails");
+        let (store, ended) = Store::start(&path, true).unwrap();
+        let put = |key: &'static str| {
+            move |connection: &rusqlite::Connection| {
+                connection.execute("INSERT INTO meta VALUES(?1, '')", [key])?;
+                // The second statement fails for `bad` alone: its first must not stay.
+                connection.execute("INSERT INTO meta SELECT ?1, '' WHERE ?1 = 'bad'", [key])
+            }
+        };
+        // Queued together, so that one transaction carries all three.
+        let queued =
+            [store.submit(put("a")).await, store.submit(put("bad")).await, store.submit(put("b")).await];
+        let mut held = Vec::new();
+        for pending in queued {
+            held.push(pending.unwrap().committed().await.is_ok());
+        }
+        assert_eq!(held, [true, false, true]);
+        let keys = "SELECT count(*) FROM meta WHERE key IN ('a', 'b', 'bad')";
+        let count: i64 =
+            store.read(|connection| connection.query_row(keys, [], |row| row.get(0))).await.unwrap();
+        assert_eq!(count, 2);
+        drop(store);
+        ended.wait().await;
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_there_after_a_start_and_under_the_same_name() {
+        let path = path("answered");
+        let (store, ended) = Store::start(&path, true).unwrap();
+        store.write(|connection| connection.execute("INSERT INTO meta VALUES('a', '')", [])).await.unwrap();
+        let name = store.id().to_owned();
+        drop(store);
+        ended.wait().await;
+        let (store, _ended) = Store::start(&path, false).unwrap();
+        let a = "SELECT count(*) FROM meta WHERE key = 'a'";
+        let count: i64 =
+            store.read(|connection| connection.query_row(a, [], |row| row.get(0))).await.unwrap();
+        assert_eq!((count, store.id()), (1, name.as_str()));
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_store_that_is_not_there_is_not_made_by_accident() {
+        let path = path("absent");
+        assert!(Store::start(&path, false).is_err() && !path.exists());
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+}

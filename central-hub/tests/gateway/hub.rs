@@ -121,6 +121,16 @@ impl Hub {
         hub
     }
 
+    /// Starts a second hub on the same configuration with a line before it: its exit code and what it said.
+    pub(crate) async fn starts_with(&self, line: &str) -> (i32, String) {
+        let config = std::fs::read_to_string(self.place.dir.join("hub.toml")).unwrap();
+        let path = self.place.dir.join("hub-2.toml");
+        std::fs::write(&path, format!("{line}{config}")).unwrap();
+        let start = move || Command::new(program()).args(["serve", "--config"]).arg(path).output().unwrap();
+        let output = tokio::task::spawn_blocking(start).await.unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.place.dir.join("log")).unwrap_or_default()
     }

@@ -104,9 +104,16 @@ impl Conversation {
                             blocks::sources(connection, &agent, epoch, predecessor, now)
                         })
                         .await;
+                    let store = self.house.store.clone();
                     self.answers.push_back(Box::pin(async move {
-                        Answer::Opened(match pending {
+                        let known = match pending {
                             Ok(pending) => pending.committed().await,
+                            Err(error) => Err(error),
+                        };
+                        Answer::Opened(match known {
+                            Ok(known) => {
+                                store.read(|connection| blocks::with_digests(connection, known)).await
+                            }
                             Err(error) => Err(error),
                         })
                     }));
