@@ -12,7 +12,7 @@ use anyhow::Result;
 use cotside_config::agent::Link;
 use cotside_protocol::capture::Direction;
 use cotside_protocol::device::{Hangup, Input, Output, Session};
-use cotside_protocol::model::{Event, Mono, StoreToken};
+use cotside_protocol::model::{Event, Mono, Now, StoreToken};
 use cotside_protocol::wire::upstream::LinkState;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
@@ -306,21 +306,22 @@ impl Running {
     }
 
     async fn drain(&mut self, session: &mut dyn Session, port: &mut Port) -> io::Result<Drained> {
+        // One stamp for all that one input said: what a device says together stays together.
+        let now = self.wires.clock.now();
         loop {
             match session.poll() {
                 Output::Transmit { to, bytes } => {
                     self.wires.tap.copy(self.wires.clock.now().mono, Direction::ToDevice, to, &bytes);
                     port.send(to, &bytes).await?;
                 }
-                Output::Event(event) => self.event(event).await,
+                Output::Event(event) => self.event(now, event).await,
                 Output::Hangup(why) => return Ok(Drained::Hangup(why)),
                 Output::Wait { until, .. } => return Ok(Drained::Wait(until)),
             }
         }
     }
 
-    async fn event(&mut self, event: Event) {
-        let now = self.wires.clock.now();
+    async fn event(&mut self, now: Now, event: Event) {
         if let Event::Identified(identity) = &event
             && let Followed::Pin(serial) = self.guard.identified(identity)
         {
