@@ -147,13 +147,13 @@ impl<'a> Report<'a> {
 
     fn take_observation(&mut self, segment: &Segment<'a>, dialect: &Dialect) {
         let row = Row::of(segment);
-        let at = self.time_of(row.at);
-        if !row.equipment.is_empty() && (self.equipment.is_none() || row.path.parts[1..] == [0; 5]) {
-            self.equipment = Some(row.equipment);
+        let at = self.time_of(row.at());
+        if !row.equipment().is_empty() && (self.equipment.is_none() || row.path.parts[1..] == [0; 5]) {
+            self.equipment = Some(row.equipment());
         }
         if row.is_device() {
             if self.nodes.len() < NODES_MAX {
-                self.nodes.push(Node { path: row.path, at, site: row.site });
+                self.nodes.push(Node { path: row.path, at, site: row.site() });
             }
             return;
         }
@@ -164,13 +164,13 @@ impl<'a> Report<'a> {
             let mut nodes = self.nodes.iter().rev().filter(|node| node.path.contains(&row.path));
             nodes.find(|node| what(node))
         };
-        let site = if row.site.is_empty() {
-            above(|node| !node.site.is_empty()).map_or(row.site, |node| node.site)
+        let site = if row.site().is_empty() {
+            above(|node| !node.site.is_empty()).map_or(row.site(), |node| node.site)
         } else {
-            row.site
+            row.site()
         };
         let at = at.or_else(|| above(|node| node.at.is_some()).and_then(|node| node.at)).or(self.begins_at);
-        if row.kind == b"NA" {
+        if row.kind() == b"NA" {
             self.waves.extend(Wave::of(&row, site, at, self.ends_at));
             return;
         }

@@ -26,47 +26,67 @@ pub struct Observation {
 /// An OBX segment taken apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
-    /// OBX-2.
-    pub(super) kind: &'a [u8],
-    pub(super) name: Field<'a>,
+    segment: Segment<'a>,
+    fields: [&'a [u8]; 21],
     pub(super) path: Containment,
-    pub(super) value: Field<'a>,
-    pub(super) measure: Field<'a>,
-    limits: &'a [u8],
-    flags: Field<'a>,
-    status: &'a [u8],
-    /// OBX-13.
-    access: &'a [u8],
-    pub(super) at: Field<'a>,
-    method: Field<'a>,
-    pub(super) equipment: Field<'a>,
-    pub(super) site: Field<'a>,
 }
 
 impl<'a> Row<'a> {
     pub(super) fn of(segment: &Segment<'a>) -> Self {
-        let all: [&[u8]; 21] = segment.fields();
-        Self {
-            kind: all[2].trim_ascii(),
-            name: segment.whole(all[3]),
-            path: Containment::parse(all[4]),
-            value: segment.whole(all[5]),
-            measure: segment.whole(all[6]),
-            limits: all[7],
-            flags: segment.whole(all[8]),
-            status: all[11].trim_ascii(),
-            access: all[13].trim_ascii(),
-            at: segment.whole(all[14]),
-            method: segment.whole(all[17]),
-            equipment: segment.whole(all[18]),
-            site: segment.whole(all[20]),
-        }
+        let fields: [&[u8]; 21] = segment.fields();
+        Self { segment: *segment, fields, path: Containment::parse(fields[4]) }
+    }
+
+    const fn field(&self, number: usize) -> Field<'a> {
+        self.segment.whole(self.fields[number])
+    }
+
+    /// OBX-2.
+    pub(super) const fn kind(&self) -> &'a [u8] {
+        self.fields[2].trim_ascii()
+    }
+
+    pub(super) const fn name(&self) -> Field<'a> {
+        self.field(3)
+    }
+
+    pub(super) const fn value(&self) -> Field<'a> {
+        self.field(5)
+    }
+
+    pub(super) const fn measure(&self) -> Field<'a> {
+        self.field(6)
+    }
+
+    const fn status(&self) -> &'a [u8] {
+        self.fields[11].trim_ascii()
+    }
+
+    /// OBX-13, in which some vendors say how a value came about.
+    const fn access(&self) -> &'a [u8] {
+        self.fields[13].trim_ascii()
+    }
+
+    pub(super) const fn at(&self) -> Field<'a> {
+        self.field(14)
+    }
+
+    const fn method(&self) -> Field<'a> {
+        self.field(17)
+    }
+
+    pub(super) const fn equipment(&self) -> Field<'a> {
+        self.field(18)
+    }
+
+    pub(super) const fn site(&self) -> Field<'a> {
+        self.field(20)
     }
 
     /// A row that describes a device, subdevice or channel: it has a place and no value.
     pub(super) fn is_device(&self) -> bool {
-        self.value.is_empty() && self.kind.is_empty() && {
-            let [id, name] = self.name.first::<2>();
+        self.value().is_empty() && self.kind().is_empty() && {
+            let [id, name] = self.name().first::<2>();
             name.starts_with(b"MDC_DEV_") || params::number(id).is_some_and(|number| number >> 16 == 1)
         }
     }
@@ -78,12 +98,12 @@ impl<'a> Row<'a> {
         at: Option<Time>,
         dialect: &Dialect,
     ) -> Option<Result<Observation, Malformed>> {
-        let is_number = match self.kind {
+        let is_number = match self.kind() {
             b"NM" | b"SN" => true,
             b"" | b"ST" => false,
             _ => return None,
         };
-        let code = match params::named(self.name) {
+        let code = match params::named(self.name()) {
             Named::Code(code) if self.path.depth <= 4 => code,
             Named::Contradiction => return Some(Err(Malformed::Field)),
             _ => return None,
@@ -104,8 +124,8 @@ impl<'a> Row<'a> {
             }
             Text::Rubbish => (None, true),
         };
-        let (ucum, is_assumed) = params::ucum(self.measure, code);
-        let value = if matches!(self.status, b"D" | b"W") { None } else { value };
+        let (ucum, is_assumed) = params::ucum(self.measure(), code);
+        let value = if matches!(self.status(), b"D" | b"W") { None } else { value };
         match value {
             Some(number) => {
                 if is_assumed {
@@ -128,7 +148,7 @@ impl<'a> Row<'a> {
             ucum,
             quality,
             kind: self.measured_or_set(code),
-            is_episodic: self.access == b"APERIODIC" || params::is_episodic(code),
+            is_episodic: self.access() == b"APERIODIC" || params::is_episodic(code),
             at,
             is_malformed,
         }))
@@ -136,8 +156,8 @@ impl<'a> Row<'a> {
 
     /// OBX-5 as a number, strictly: no exponent, no comma, no unit. Of several values in time the latest counts.
     fn number(&self) -> Text {
-        let value = self.value.repetitions().last().unwrap_or(self.value);
-        let text = match self.kind {
+        let value = self.value().repetitions().last().unwrap_or(self.value());
+        let text = match self.kind() {
             // SN is `comparator^number^separator^number`; only a plain number is one.
             b"SN" => match value.first::<4>() {
                 [b"" | b"=", number, b"", b""] => number,
@@ -159,12 +179,12 @@ impl<'a> Row<'a> {
     /// OBX-8 (repeatable; table 0078 as PCD-01 extends it) and OBX-11 (table 0085).
     pub(super) fn marks(&self, has_value: bool) -> Quality {
         let mut quality = Quality::GOOD;
-        if !self.flags.is_empty() {
-            for flag in self.flags.repetitions() {
+        if !self.field(8).is_empty() {
+            for flag in self.field(8).repetitions() {
                 quality = quality | self.mark(flag.component(1).trim_ascii());
             }
         }
-        match self.status {
+        match self.status() {
             b"" | b"R" | b"F" | b"P" | b"C" | b"S" | b"I" | b"U" | b"B" | b"V" => quality,
             // No value, deleted, of another patient: should a number stand there all the same, it is kept and not used.
             b"X" if !has_value => quality | Quality::UNAVAILABLE,
@@ -184,7 +204,7 @@ impl<'a> Row<'a> {
             b"DEMO" => Quality::DEMO,
             b"ALACT" => Quality::IN_ALARM,
             // OBX-7 holds the alarm limits of a device, not a laboratory's reference range.
-            b"L" | b"H" | b"LL" | b"HH" if !self.limits.is_empty() => Quality::IN_ALARM,
+            b"L" | b"H" | b"LL" | b"HH" if !self.fields[7].is_empty() => Quality::IN_ALARM,
             _ => Quality::GOOD,
         }
     }
@@ -192,10 +212,10 @@ impl<'a> Row<'a> {
     /// OBX-17 (ASET, MSET), OBX-13 (Philips), partition 258, or a name that says so.
     fn measured_or_set(&self, code: Code) -> Kind {
         let says_set = |text: &[u8]| matches!(text.trim_ascii(), b"ASET" | b"MSET");
-        let by_method = !self.method.is_empty()
-            && self.method.repetitions().any(|method| method.components().any(says_set));
-        let by_name = self.name.component(2).ends_with(b"_SETTING");
-        if by_method || by_name || self.access == b"SETTING" || code.0 >> 16 == 258 {
+        let by_method = !self.method().is_empty()
+            && self.method().repetitions().any(|method| method.components().any(says_set));
+        let by_name = self.name().component(2).ends_with(b"_SETTING");
+        if by_method || by_name || self.access() == b"SETTING" || code.0 >> 16 == 258 {
             Kind::Setting
         } else {
             Kind::Measurement

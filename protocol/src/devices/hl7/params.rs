@@ -205,6 +205,9 @@ enum Measure {
 }
 
 fn measure(id: &[u8], name: &[u8], system: &[u8]) -> Measure {
+    if id.is_empty() && name.is_empty() {
+        return Measure::Absent;
+    }
     if system == b"MDC"
         && let Some(ucum) = number(id).and_then(ucum_of_mdc_unit)
     {

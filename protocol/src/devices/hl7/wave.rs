@@ -41,18 +41,18 @@ impl<'a> Wave<'a> {
         begins_at: Option<Time>,
         ends_at: Option<Time>,
     ) -> Option<Self> {
-        let Named::Code(code) = params::named(row.name) else { return None };
-        let (ucum, is_ucum_assumed) = params::ucum(row.measure, code);
+        let Named::Code(code) = params::named(row.name()) else { return None };
+        let (ucum, is_ucum_assumed) = params::ucum(row.measure(), code);
         Some(Self {
             code,
             site: params::site(site, code),
             path: row.path,
             ucum,
             is_ucum_assumed,
-            quality: row.marks(!row.value.is_empty()),
+            quality: row.marks(!row.value().is_empty()),
             begins_at,
             ends_at,
-            values: row.value,
+            values: row.value(),
             per_second: None,
             resolution: 1.0,
             invalid: None,
@@ -64,8 +64,8 @@ impl<'a> Wave<'a> {
         if row.path.parts[..4] != self.path.parts[..4] || self.path.depth != 4 {
             return false;
         }
-        let [id, name] = row.name.first::<2>();
-        let number = std::str::from_utf8(row.value.component(1).trim_ascii()).ok().and_then(Decimal::parse);
+        let [id, name] = row.name().first::<2>();
+        let number = std::str::from_utf8(row.value().component(1).trim_ascii()).ok().and_then(Decimal::parse);
         let Some(number) = number else { return true };
         match (id, name) {
             (_, b"MDC_ATTR_SAMP_RATE") | (b"67981", _) => {
@@ -74,7 +74,7 @@ impl<'a> Wave<'a> {
             (_, b"MDC_ATTR_NU_MSMT_RES") | (b"2327", _) => {
                 self.resolution = number.to_f64();
                 // The unit stands with the resolution if the samples are raw.
-                let (ucum, is_assumed) = params::ucum(row.measure, self.code);
+                let (ucum, is_assumed) = params::ucum(row.measure(), self.code);
                 if self.is_ucum_assumed && !is_assumed {
                     (self.ucum, self.is_ucum_assumed) = (ucum, false);
                 }
