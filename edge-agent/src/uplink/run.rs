@@ -78,7 +78,6 @@ pub async fn run(settings: Settings, log: Log, clock: Clock, wires: Wires, mut s
             Ended::Stopped => return Ok(()),
             Ended::Lost(words) => {
                 let words = uplink.time.absurdity().map_or(words.clone(), |clock| format!("{words} {clock}"));
-                tracing::info!(reason = words, "no connection to the hub");
                 uplink.tell_hub(false, words, None);
             }
         }
@@ -310,6 +309,8 @@ impl Uplink {
     fn tell_hub(&mut self, reachable: bool, detail: String, bed: Option<String>) {
         let said = Some((reachable, detail.clone(), bed.clone()));
         if self.hub != said {
+            // Once for every change: a hub that is away for a day is one line, not a thousand.
+            tracing::info!(reachable, detail, "hub");
             self.hub = said;
             self.notices.retain(|notice| !matches!(notice, BedNotice::Hub { .. }));
             self.notices.push_back(BedNotice::Hub { reachable, detail, bed });
