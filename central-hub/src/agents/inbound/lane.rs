@@ -1,6 +1,6 @@
 //! What of each lane was taken and what is committed, and whether a repetition is one.
 
-use super::Part;
+use super::intake::Part;
 use crate::agents::watermark::Watermark;
 use crate::store::blocks::{Known, Source, digest};
 use cotside_protocol::wire::downstream::LaneAck;
