@@ -73,9 +73,12 @@ pub struct Plan {
     pub beds: Vec<BedPlan>,
     /// None: any free port.
     pub http_port: Option<u16>,
-    /// `own`, or the address of an external broker.
-    pub broker: String,
+    /// None: the hub's own listener.
+    pub broker: Option<MakeBroker>,
 }
+
+/// Makes the process of an external broker for a port, from what quickstart left in the hub's folder.
+pub type MakeBroker = fn(&Path, u16) -> Result<Process>;
 
 /// A running unit. Dropping it kills its processes.
 pub struct Unit {
@@ -85,6 +88,7 @@ pub struct Unit {
     pub username: String,
     pub password: String,
     pub hub: Process,
+    pub broker: Option<Process>,
     pub agents: Vec<Process>,
     pub devices: Stages,
     pub clock: Clock,
@@ -115,6 +119,10 @@ impl Unit {
             None => free_tcp()?,
         };
         let config = hub_dir.join("hub.toml");
+        let mut broker = plan.broker.map(|make| make(&hub_dir, mqtt.port())).transpose()?;
+        if let Some(broker) = &mut broker {
+            broker.start()?;
+        }
         std::fs::write(&config, hub_config(plan, mqtt, enrolment, http))?;
         let config_text = config.to_string_lossy().into_owned();
         let mut hub = Process::new(
@@ -132,6 +140,7 @@ impl Unit {
             username,
             password,
             hub,
+            broker,
             agents: Vec::new(),
             devices: Stages::new(),
             clock,
@@ -260,18 +269,25 @@ impl Unit {
         for agent in &mut self.agents {
             clean &= agent.stop().await? == 0;
         }
-        Ok(self.hub.stop().await? == 0 && clean)
+        clean &= self.hub.stop().await? == 0;
+        if let Some(mut broker) = self.broker {
+            clean &= broker.stop().await? == 0;
+        }
+        Ok(clean)
     }
 }
 
 fn hub_config(plan: &Plan, mqtt: SocketAddr, enrolment: SocketAddr, http: SocketAddr) -> String {
+    let broker = match plan.broker {
+        Some(_) => format!("mqtts://localhost:{}", mqtt.port()),
+        None => "own".to_owned(),
+    };
     let beds: Vec<String> = plan.beds.iter().map(|bed| format!("\"{}\"", bed.bed)).collect();
     format!(
         "accepts = \"simulated\"\n\n[unit]\nid = \"nicu\"\nname = \"NICU (simulated)\"\nbeds = [{}]\n\n\
-         [agents]\nname = \"localhost\"\nmqtt = \"{mqtt}\"\nenrolment = \"{enrolment}\"\nbroker = \"{}\"\n\n\
+         [agents]\nname = \"localhost\"\nmqtt = \"{mqtt}\"\nenrolment = \"{enrolment}\"\nbroker = \"{broker}\"\n\n\
          [http]\nlisten = \"{http}\"\nsecurity = \"plain\"\n",
-        beds.join(", "),
-        plan.broker
+        beds.join(", ")
     )
 }
 

@@ -7,8 +7,7 @@ use anyhow::Result;
 use cotside_protocol::model::Mono;
 use cotside_simulators::cable::Faults;
 use cotside_simulators::newborn::Random;
-use cotside_simulators::process::Process;
-use cotside_simulators::unit::{BedPlan, DevicePlan, On, Plan, Unit};
+use cotside_simulators::unit::{BedPlan, DevicePlan, MakeBroker, On, Plan, Unit};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,8 @@ pub struct Campaign {
     pub dir: PathBuf,
     pub seed: u64,
     pub length: Duration,
+    /// None: the hub's own listener.
+    pub broker: Option<MakeBroker>,
 }
 
 #[derive(Debug, Default)]
@@ -51,20 +52,15 @@ impl Outcome {
 }
 
 impl Campaign {
-    /// `broker`: the process of an external broker and its address, or none for the hub's own listener.
-    pub async fn run(&self, broker: Option<(&mut Process, String)>) -> Result<Outcome> {
+    pub async fn run(&self) -> Result<Outcome> {
         let sent: Vec<Sent> = (0..BEDS).map(|_| Sent::default()).collect();
         let beds = sent.iter().enumerate().map(|(at, sent)| bed(at, sent.clone())).collect();
-        let (mut broker, address) = match broker {
-            Some((process, address)) => (Some(process), address),
-            None => (None, "own".to_owned()),
-        };
         let plan = Plan {
             binaries: self.binaries.clone(),
             dir: self.dir.clone(),
             beds,
             http_port: None,
-            broker: address,
+            broker: self.broker,
         };
         let mut unit = Unit::start(&plan, |_| ()).await?;
         let mut random = Random::new(self.seed);
@@ -72,17 +68,17 @@ impl Campaign {
         let end = unit.clock.now().mono + self.length;
         while unit.clock.now().mono < end {
             pause(&mut random, 0.4, 2.5).await;
-            let victims = BEDS as u64 + 1 + u64::from(broker.is_some());
-            let victim = match random.next() % victims {
-                0 => {
+            let victims = BEDS as u64 + 1 + u64::from(unit.broker.is_some());
+            let victim = match (random.next() % victims, &mut unit.broker) {
+                (0, _) => {
                     outcome.hub_kills += 1;
                     &mut unit.hub
                 }
-                1 if broker.is_some() => {
+                (1, Some(broker)) => {
                     outcome.broker_kills += 1;
-                    broker.as_deref_mut().expect("just asked")
+                    broker
                 }
-                other => {
+                (other, _) => {
                     outcome.agent_kills += 1;
                     &mut unit.agents[other as usize % BEDS]
                 }

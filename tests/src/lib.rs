@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bench;
+pub mod broker;
 pub mod corpora;
 pub mod counting;
 pub mod figures;

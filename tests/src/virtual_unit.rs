@@ -184,7 +184,7 @@ impl Scenario {
         };
         for (n, driver) in devices::DRIVERS.iter().enumerate() {
             let datagram = driver.name == "intellivue" && at % 2 == 1;
-            if driver.name != "masimo" && (at + n) % 3 != 0 {
+            if driver.name != "masimo" && !(at + n).is_multiple_of(3) {
                 lines.push(line(driver.name, seed, None, bad, datagram));
             }
         }
@@ -306,7 +306,7 @@ impl BedWorld {
         });
         let setup = Setup {
             agent: self.id.to_string(),
-            software: "edge-agent test".into(),
+            software: "edge-agent test",
             provenance: Provenance::Simulated,
             loss_window: Duration::from_secs(1),
             boot: log.log().boot,

@@ -16,8 +16,8 @@ async fn main() -> Result<()> {
     let binaries = std::env::current_exe()?.parent().context("a binary lies in a folder")?.to_owned();
     let dir = std::env::temp_dir().join(format!("cotside-kill-nine-{}", std::process::id()));
     println!("kill -9 for {minutes} min, seed {seed}");
-    let campaign = Campaign { binaries, dir, seed, length: Duration::from_secs(minutes * 60) };
-    let outcome = campaign.run(None).await?;
+    let campaign = Campaign { binaries, dir, seed, length: Duration::from_secs(minutes * 60), broker: None };
+    let outcome = campaign.run().await?;
     println!("{}", outcome.table());
     let mut figures = Figures::default();
     let kills = outcome.hub_kills + outcome.agent_kills;
