@@ -1,4 +1,4 @@
-//! One output of a session as one line of text: what golden files hold and what `decode` prints.
+//! One output of a session as one line of text for people: what the golden files hold.
 
 use crate::device::{Hangup, Output};
 use crate::model::{
