@@ -21,6 +21,8 @@ const GROUP: Duration = Duration::from_secs(60);
 const READ_ROWS_MAX: i64 = 256;
 /// Rows deleted in one transaction.
 const PRUNE_ROWS: u64 = 1024;
+/// Rows counted in one audit of a lane.
+const AUDIT_ROWS: u64 = 4096;
 /// Transactions in which one lane is pruned, once a minute: faster than any bed writes.
 const PRUNE_CHUNKS: usize = 8;
 
@@ -445,6 +447,23 @@ impl Ledger {
         let inside = self.lanes[lane as usize].gaps.range(first + 1..end).map(|(_, gap)| gap.freed).sum();
         let bytes = (unsigned(tail).saturating_sub(head_total) + length).saturating_sub(inside);
         Ok((bytes, Some(until)))
+    }
+
+    /// Counts the oldest rows that the hub does not have against what was stored, acknowledged and dropped: how many are missing.
+    pub(super) fn audit(&self, lane: Lane) -> rusqlite::Result<u64> {
+        let state = &self.lanes[lane as usize];
+        let (first, end) = state.acked.hole(0);
+        // The hub may have the first part of what a gap record stands for.
+        let cut = state.gaps.range(..first).next_back().map_or(first, |(_, gap)| gap.end);
+        let first = first.max(cut);
+        let end = end.min(state.next).min(first + AUDIT_ROWS);
+        if first >= end {
+            return Ok(0);
+        }
+        let count = format!("SELECT count(*) FROM {} WHERE seq >= ?1 AND seq < ?2", lane.name());
+        let held: i64 =
+            self.db.prepare_cached(&count)?.query_row([signed(first), signed(end)], |row| row.get(0))?;
+        Ok((end - first - state.replaced(first, end)).saturating_sub(unsigned(held)))
     }
 
     /// The latest moment that is on disk: whatever the agent did after it is not.

@@ -270,6 +270,13 @@ impl Store {
             self.ledger.beat(now.wall)?;
             self.ledger.write_meta()?;
             self.ledger.prune(now.wall - self.settings.grace)?;
+            for lane in Lane::ALL {
+                let missing = self.ledger.audit(lane)?;
+                if missing > 0 {
+                    // The uplink's reading leaves a gap record in their place.
+                    tracing::error!(lane = lane.name(), missing, "rows are missing from the log");
+                }
+            }
             self.label(now);
         } else if now.mono.since(self.committed_at) >= BEAT_EVERY {
             self.committed_at = now.mono;

@@ -123,3 +123,22 @@ fn a_disk_that_refuses_moves_the_log_to_memory_and_back_once_the_hub_has_it_all(
     assert_eq!(stored(&append(&mut store, 200, &[Lane::Waveform]))[0].seq, on_disk.next.waveform);
     std::fs::remove_dir_all(directory).unwrap();
 }
+
+#[test]
+fn a_row_that_vanished_is_noticed_and_what_was_dropped_or_acknowledged_is_not_missed() {
+    let directory = place("audit");
+    let mut store = open(&directory);
+    for second in 1..600 {
+        append(&mut store, second, &[Lane::Waveform]);
+    }
+    let cap = store.ledger.used_bytes().unwrap() / 2;
+    assert!(!store.ledger.make_room(at(600), cap).unwrap().is_empty());
+    assert_eq!(store.ledger.audit(Lane::Waveform).unwrap(), 0, "a gap record stands for what was dropped");
+    store.ledger.settle(Lane::Waveform, 5, &[(590, 599)]);
+    assert_eq!(store.ledger.audit(Lane::Waveform).unwrap(), 0);
+    store.ledger.db.execute("DELETE FROM waveform WHERE seq IN (580, 583)", []).unwrap();
+    assert_eq!(store.ledger.audit(Lane::Waveform).unwrap(), 2);
+    store.rows(at(601), Lane::Waveform, 579, 1 << 20);
+    assert_eq!(store.ledger.audit(Lane::Waveform).unwrap(), 0, "read for the uplink, they are gap records");
+    std::fs::remove_dir_all(directory).unwrap();
+}
