@@ -296,7 +296,6 @@ impl Agent {
             loop {
                 match self.notices.recv().await {
                     Some(BedNotice::Hub { detail, .. }) if detail.contains(wanted) => return detail,
-                    Some(BedNotice::Hub { detail, .. }) => eprintln!("{detail}"),
                     Some(_) => {}
                     None => panic!("the agent is gone"),
                 }

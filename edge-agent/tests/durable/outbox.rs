@@ -428,7 +428,7 @@ impl World {
             let ack = Ack { store: self.hub.store_name(), epoch: hex(EPOCH.0), lanes: self.hub.acks() };
             self.send(Message::Down(Input::Ack(ack)), self.weather.loss);
         }
-        if self.now.mono.0 % 1_000_000 == 0 {
+        if self.now.mono.0.is_multiple_of(1_000_000) {
             let alive = Alive { store: self.hub.store_name(), hub_wall_us: self.now.wall.0 };
             self.send(Message::Down(Input::Alive(alive)), self.weather.loss);
         }
@@ -437,7 +437,7 @@ impl World {
     /// Ten milliseconds.
     fn step(&mut self, calm: bool) {
         self.now = self.now.after(Duration::from_millis(10));
-        if self.now.mono.0 % 1_000_000 == 0 {
+        if self.now.mono.0.is_multiple_of(1_000_000) {
             self.commit_rows();
         }
         if !self.connected && self.now.mono >= self.connect_at.mono {
