@@ -1,6 +1,7 @@
 //! `make bench`: every figure beside its floor or a peer, measured in the same run.
 
 pub mod codec;
+pub mod decoders;
 
 use cotside_systemd::clock::Clock;
 

@@ -12,6 +12,7 @@ fn main() -> Result<()> {
     let clock = Clock::start();
     let mut figures = Figures::default();
     bench::codec::run(&clock, &mut figures);
+    bench::decoders::run(&clock, &mut figures)?;
     println!("{}", figures.table());
     figures.write(Path::new("target/figures.tsv"))
 }
