@@ -1,7 +1,5 @@
 //! A unit of beds in virtual time under seeded faults: every seed is a history that replays.
 
-#![expect(clippy::print_stdout, reason = "the ledger is what this test is read for")]
-
 use cotside_tests::virtual_unit::Scenario;
 use std::path::PathBuf;
 use std::time::Duration;
