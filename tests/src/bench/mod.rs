@@ -1,7 +1,9 @@
 //! `make bench`: every figure beside its floor or a peer, measured in the same run.
 
+pub mod bare;
 pub mod codec;
 pub mod decoders;
+pub mod live;
 
 use cotside_systemd::clock::Clock;
 
@@ -22,4 +24,11 @@ pub fn nanoseconds(clock: &Clock, mut call: impl FnMut()) -> f64 {
         (0..BATCHES).map(|_| elapsed(calls, &mut call).as_nanos() as f64 / f64::from(calls)).collect();
     batches.sort_by(f64::total_cmp);
     batches[BATCHES / 2]
+}
+
+/// The value below which `quantity` of them lie; sorts them.
+pub fn quantile(values: &mut [f64], quantity: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values.get((last as f64 * quantity).round() as usize).copied().unwrap_or(f64::NAN)
 }

@@ -1,18 +1,34 @@
-//! `make bench`: prints the table of figures and writes `target/figures.tsv`.
+//! `make bench`: prints the table of figures and writes `target/figures.tsv`. Words on the command line choose sections.
 
 #![expect(clippy::print_stdout, reason = "a command line prints")]
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cotside_systemd::clock::Clock;
 use cotside_tests::bench;
 use cotside_tests::figures::Figures;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() -> Result<()> {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let is_chosen = |section: &str| chosen.is_empty() || chosen.iter().any(|word| word == section);
+    let binaries = std::env::current_exe()?.parent().context("a binary lies in a folder")?.to_owned();
     let clock = Clock::start();
     let mut figures = Figures::default();
-    bench::codec::run(&clock, &mut figures);
-    bench::decoders::run(&clock, &mut figures)?;
+    if is_chosen("codec") {
+        bench::codec::run(&clock, &mut figures);
+    }
+    if is_chosen("decoders") {
+        bench::decoders::run(&clock, &mut figures)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if is_chosen("live") {
+        println!("live: two minutes of alarms through a real agent and a real hub");
+        runtime.block_on(bench::live::run(&binaries, place("live"), &mut figures))?;
+    }
     println!("{}", figures.table());
     figures.write(Path::new("target/figures.tsv"))
+}
+
+fn place(section: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("cotside-bench-{section}-{}", std::process::id()))
 }
