@@ -6,6 +6,7 @@ mod batch;
 mod core;
 mod gap;
 mod kept;
+mod patients;
 pub mod run;
 mod snapshot;
 #[cfg(test)]

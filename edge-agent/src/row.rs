@@ -28,6 +28,8 @@ pub struct Heard {
 
 #[derive(Debug)]
 pub enum News {
+    /// A conversation begins: what a device said of itself in the last one holds no longer.
+    Opened,
     Event(Event),
     /// State, counters and words of the link, on change and at least once a second.
     State(LinkStatus),

@@ -453,6 +453,7 @@ impl Line {
             findings.reopened += 1;
             let settings = Settings::check(self.driver.settings, &[]).expect("defaults are valid");
             self.session = Some((self.driver.open)(&settings, now).expect("defaults open"));
+            bed.handle(now, BedIn::Heard(Heard { link, at: now, what: News::Opened }));
         }
         while let PeerOutput::Transmit { bytes, .. } = self.peer.poll(now, &self.body) {
             let arrived = self.there.carry(now.mono, &bytes);

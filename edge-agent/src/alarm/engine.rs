@@ -201,7 +201,7 @@ impl Engine {
 
     fn link(&mut self, now: Mono, link: u8, condition: LinkCondition, words: &str) {
         let Some(link) = self.links.get_mut(&link) else { return };
-        if condition == LinkCondition::Live && link.condition != LinkCondition::Live {
+        if condition.brings_data() && !link.condition.brings_data() {
             link.live_at = now;
         }
         link.condition = condition;
@@ -311,7 +311,9 @@ impl Engine {
 
     fn judge_lost(&self, link: u8, state: &Link) -> Verdict {
         let delay = match state.condition {
-            LinkCondition::Live | LinkCondition::WrongDevice => return Verdict::False,
+            LinkCondition::Live | LinkCondition::WrongDevice | LinkCondition::Disputed => {
+                return Verdict::False;
+            }
             // While it is tried again, the alarm keeps saying why it was lost.
             LinkCondition::Settling if self.episodes.contains_key(&Rule::LinkLost { link }) => {
                 return Verdict::Unknown;
@@ -325,7 +327,7 @@ impl Engine {
     }
 
     fn judge_identity(&self, state: &Link) -> Verdict {
-        if state.condition != LinkCondition::WrongDevice {
+        if !matches!(state.condition, LinkCondition::WrongDevice | LinkCondition::Disputed) {
             return Verdict::False;
         }
         let text = format!("WRONG DEVICE? {}: {}", state.name, state.words);
@@ -363,9 +365,9 @@ impl Engine {
 
     /// A link that is lost, or came back so lately that its values cannot be missed yet.
     fn is_excused(&self, now: Mono, link: u8) -> bool {
-        self.links.get(&link).is_some_and(|link| {
-            link.condition != LinkCondition::Live || now < link.live_at + self.policy.fresh_for
-        })
+        self.links
+            .get(&link)
+            .is_some_and(|link| !link.condition.brings_data() || now < link.live_at + self.policy.fresh_for)
     }
 
     fn current(&self, now: Mono, code: Code, site: Site) -> Option<(u8, Reading)> {

@@ -43,6 +43,15 @@ pub enum LinkCondition {
     /// Open, and nothing valid within the driver's own limit.
     Silent,
     WrongDevice,
+    /// Heard, while a device that came later names another patient.
+    Disputed,
+}
+
+impl LinkCondition {
+    /// Whether its values belong to this bed now, and would be missed.
+    pub(super) const fn brings_data(self) -> bool {
+        matches!(self, Self::Live | Self::Disputed)
+    }
 }
 
 const PRIORITIES: [(&str, Priority); 4] = [

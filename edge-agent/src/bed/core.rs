@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::gap::OpenGap;
 use super::kept::{Keep, Kept};
+use super::patients::{Patients, Standing};
 use super::snapshot::Snapshot;
 use super::values::Values;
 use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
@@ -76,6 +77,7 @@ pub struct Bed {
     pub(super) setup: Setup,
     pub(super) engine: Engine,
     pub(super) links: Vec<Link>,
+    patients: Patients,
     pub(super) values: Values,
     pub(super) hub: Result<(), String>,
     pub(super) bed: Option<String>,
@@ -98,6 +100,9 @@ pub struct Bed {
 
 #[derive(Debug, Default)]
 pub(super) struct Link {
+    /// What it said of itself last; `status` is what the bed makes of that.
+    said: Option<LinkStatus>,
+    standing: Standing,
     pub(super) status: Option<LinkStatus>,
     /// The last state that went into the log; being opened again is no news.
     logged: Option<LinkState>,
@@ -119,6 +124,7 @@ impl Bed {
         let mut bed = Self {
             engine,
             links: setup.links.iter().map(|_| Link::default()).collect(),
+            patients: Patients::new(setup.links.len()),
             values: Values::default(),
             hub: Err("not connected yet".to_owned()),
             bed: None,
@@ -163,6 +169,10 @@ impl Bed {
         let is_closing = matches!(input, Input::Close);
         match input {
             Input::Heard(Heard { link, at, what }) => match what {
+                News::Opened => {
+                    self.patients.opened(link);
+                    self.follow_links(now, None);
+                }
                 News::Event(event) => self.event(at, link, event),
                 News::State(status) => self.link_state(now, link, status),
                 News::Refused(stranger) => self.refused(at, link, stranger),
@@ -191,11 +201,14 @@ impl Bed {
     }
 
     fn event(&mut self, at: Now, link: LinkIndex, event: Event) {
+        let standing = self.links.get(usize::from(link)).map(|link| link.standing);
         match event {
+            Event::Identified(identity) => self.identified(at, link, &identity),
+            // Not even a checkpoint: what is not taken is not acknowledged.
+            _ if standing == Some(Standing::Withheld) => {}
             Event::Numeric(numeric) => self.numeric(at, link, numeric),
             Event::Waveform(waveform) => self.waveform(at, link, waveform),
             Event::Alert(alert) => self.alert(at, link, alert),
-            Event::Identified(identity) => self.identified(at, link, &identity),
             Event::Checkpoint(token) => self.checkpoints.push((link, token)),
             // Counted and shown by the link itself.
             Event::Malformed { .. } | Event::Notice(_) => {}
@@ -267,11 +280,33 @@ impl Bed {
             bed_label: identity.bed_label.to_string(),
         };
         self.record(at, &record);
+        self.patients.named(link, identity.patient.as_ref());
+        self.follow_links(at, None);
     }
 
     fn link_state(&mut self, now: Now, index: LinkIndex, status: LinkStatus) {
         let Some(link) = self.links.get_mut(usize::from(index)) else { return };
+        self.patients.state(index, status.state);
+        link.said = Some(status);
+        self.follow_links(now, Some(index));
+    }
+
+    /// Follows the link that spoke, and every one whose standing at this bed has changed by it.
+    fn follow_links(&mut self, now: Now, spoke: Option<LinkIndex>) {
+        for index in 0..LinkIndex::try_from(self.links.len()).unwrap_or(LinkIndex::MAX) {
+            let at = usize::from(index);
+            let standing = self.patients.standing(at);
+            let has_changed = std::mem::replace(&mut self.links[at].standing, standing) != standing;
+            if let Some(said) = self.links[at].said.clone().filter(|_| has_changed || spoke == Some(index)) {
+                self.follow(now, index, standing.judge(said));
+            }
+        }
+    }
+
+    fn follow(&mut self, now: Now, index: LinkIndex, status: LinkStatus) {
+        let link = &mut self.links[usize::from(index)];
         let condition = match status.state {
+            _ if link.standing == Standing::Disputed => LinkCondition::Disputed,
             LinkState::Opening | LinkState::Connecting => LinkCondition::Settling,
             LinkState::Live => LinkCondition::Live,
             LinkState::Silent => LinkCondition::Silent,

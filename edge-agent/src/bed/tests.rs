@@ -22,6 +22,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with_links(&["monitor"])
+    }
+
+    fn with_links(names: &[&str]) -> Self {
         let limit = Limit {
             code: Code(147_842),
             side: LimitSide::Low,
@@ -36,7 +40,10 @@ impl Scene {
             provenance: Provenance::Live,
             loss_window: Duration::from_secs(1),
             boot: 7,
-            links: vec![LinkSetup { name: "monitor".into(), driver: "x".into(), place: "tty".into() }],
+            links: names
+                .iter()
+                .map(|name| LinkSetup { name: (*name).into(), driver: "x".into(), place: "tty".into() })
+                .collect(),
             limits: vec![limit],
             preferences: Vec::new(),
             kept: Kept::default(),
@@ -59,13 +66,20 @@ impl Scene {
     }
 
     fn event(&mut self, event: Event) {
-        let heard = Heard { link: 0, at: self.now, what: News::Event(event) };
-        self.handle(Input::Heard(heard));
+        self.hear(0, News::Event(event));
+    }
+
+    fn hear(&mut self, link: u8, what: News) {
+        self.handle(Input::Heard(Heard { link, at: self.now, what }));
     }
 
     fn state(&mut self, state: LinkState, heard_ms: u64) {
+        self.state_of(0, state, heard_ms);
+    }
+
+    fn state_of(&mut self, link: u8, state: LinkState, heard_ms: u64) {
         let status = LinkStatus {
-            link: 0,
+            link,
             name: "monitor".into(),
             driver: "x".into(),
             state,
@@ -78,8 +92,7 @@ impl Scene {
             frames: 0,
             malformed_bytes: 0,
         };
-        let heard = Heard { link: 0, at: self.now, what: News::State(status) };
-        self.handle(Input::Heard(heard));
+        self.hear(link, News::State(status));
     }
 
     /// Lets time pass, waking the bed when it asks for it.
@@ -316,6 +329,66 @@ fn a_patients_identifier_leaves_in_no_record() {
     scene.event(Event::Identified(identity));
     assert!(scene.records()[0].contains("\"serial\":\"5\""));
     assert!(!format!("{:?}", scene.out).contains("SECRET-77"));
+}
+
+#[test]
+fn h2_devices_that_name_different_patients_alarm_and_the_later_one_is_not_attributed() {
+    let mut scene = Scene::with_links(&["monitor", "ventilator"]);
+    let names = |patient: &str| {
+        let patient = Some(Private::new(patient.into()));
+        News::Event(Event::Identified(Identity { patient, ..Identity::default() }))
+    };
+    for (link, patient) in [(0, "SECRET-77"), (1, "SECRET-88")] {
+        scene.hear(link, News::Opened);
+        scene.state_of(link, LinkState::Live, 0);
+        scene.hear(link, names(patient));
+    }
+    let words = "WRONG DEVICE? monitor: devices at this bed name different patients";
+    let wrong = |scene: &Scene| -> Vec<(String, String)> {
+        let alarms = scene.bed.snapshot(scene.now).alarms.into_iter();
+        alarms.filter(|alarm| alarm.rule == "wrong-device").map(|alarm| (alarm.rule, alarm.text)).collect()
+    };
+    let both = wrong(&scene);
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert!(words.starts_with(both[0].1.trim_end_matches('…')), "{both:?}");
+    scene.out.clear();
+    let heard = |scene: &mut Scene| {
+        for link in [0, 1] {
+            scene.hear(link, News::Event(Event::Numeric(hr(150 + i64::from(link)))));
+            scene.hear(link, News::Event(Event::Checkpoint(StoreToken(1))));
+        }
+        let drafts = scene.drafts().into_iter();
+        let links: Vec<u8> = drafts
+            .filter_map(|draft| if let Body::Numerics(samples) = &draft.body { Some(samples) } else { None })
+            .flat_map(|samples| samples.iter().map(|sample| sample.channel.link))
+            .collect();
+        let acknowledged = scene.out.iter().filter_map(|output| match output {
+            Output::Store(request) => Some(request.checkpoints.iter().map(|(link, _)| *link)),
+            _ => None,
+        });
+        let acknowledged: Vec<u8> = acknowledged.flatten().collect();
+        assert_eq!(links, acknowledged);
+        links
+    };
+    assert_eq!(heard(&mut scene), [0]);
+    scene.pass(2_000);
+    scene.state_of(1, LinkState::Live, 0);
+    assert_eq!(wrong(&scene).len(), 2, "a link that says it is live says nothing of its patient");
+    scene.out.clear();
+    scene.hear(1, names("SECRET-77"));
+    assert!(wrong(&scene).is_empty());
+    assert!(
+        scene.gaps().iter().any(|(_, cause, millis)| (*cause, *millis) == (GapCause::WrongDevice, 2_000)),
+        "the ventilator has a gap with its reason, the monitor none: {:?}",
+        scene.gaps()
+    );
+    assert_eq!(heard(&mut scene), [0, 1]);
+    scene.hear(0, names("SECRET-99"));
+    assert_eq!(wrong(&scene).len(), 2, "another patient within the conversation");
+    scene.state_of(0, LinkState::Down, 0);
+    assert!(wrong(&scene).is_empty(), "the one is gone");
+    let all = format!("{:?} {:?}", scene.out, scene.bed.snapshot(scene.now));
+    assert!(!all.contains("SECRET"), "{all}");
 }
 
 #[test]

@@ -198,6 +198,8 @@ impl Running {
         loop {
             self.state.opened(self.wires.clock.now().mono);
             self.guard.connected();
+            let opened = Heard { link: self.index, at: self.wires.clock.now(), what: News::Opened };
+            let _ = self.wires.heard.send(opened).await;
             self.report().await;
             let end = self.talk(port).await;
             let now = self.wires.clock.now().mono;

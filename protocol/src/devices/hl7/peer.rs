@@ -80,10 +80,12 @@ impl Hl7Peer {
         let mut out = format!(
             "MSH|^~\\&|COTSIDESIM^{serial}^EUI-64|COTSIDE|||{at}||ORU^R01^ORU_R01|{}|P|2.6|||AL|NE||UNICODE UTF-8\
              |||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r\
-             PID|||SIM-{serial}^^^COTSIDE^MR\rPV1||I|{}\r\
+             PID|||SIM-{}^^^COTSIDE^MR\rPV1||I|{}\r\
              OBR|1|||182777000^monitoring of patient^SCT|||{}|{at}\r\
              OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X|||||||{serial}^SIMULATOR^{serial}^EUI-64\r",
             text(&control_id),
+            // All devices of one bed name one patient.
+            text(self.bed.rsplit('^').next().unwrap_or_default()),
             self.bed,
             time::format(now.wall - second),
         );
