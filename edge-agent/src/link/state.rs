@@ -2,7 +2,7 @@
 
 use super::identity::Guard;
 use cotside_protocol::device::{Hangup, Transport};
-use cotside_protocol::model::{Event, Identity, Mono, Tally};
+use cotside_protocol::model::{Event, Identity, Ignored, Mono, Tally};
 use cotside_protocol::wire::upstream::{LinkState, LinkStatus};
 use std::io;
 use std::time::Duration;
@@ -15,6 +15,8 @@ pub(super) struct State {
     /// Where the cable ends, as the configuration says it.
     place: String,
     is_serial: bool,
+    /// The driver takes only messages for this bed's location.
+    has_location: bool,
     silent_after: Duration,
     state: LinkState,
     detail: String,
@@ -24,6 +26,8 @@ pub(super) struct State {
     identity: Identity,
     opened_at: Mono,
     heard_at: Option<Mono>,
+    /// When something arrived that is another bed's.
+    others_at: Option<Mono>,
     /// The session's account when it was last looked at, and those of the sessions before it.
     tally: Tally,
     ended: Tally,
@@ -42,6 +46,7 @@ impl State {
                     .transports
                     .iter()
                     .any(|transport| matches!(transport, Transport::Serial { .. })),
+            has_location: link.driver.settings.iter().any(|setting| setting.name == "location"),
             silent_after: Duration::from_millis(link.driver.silent_after_ms.into()),
             state: LinkState::Opening,
             detail: format!("opening {}", link.place),
@@ -50,6 +55,7 @@ impl State {
             identity: Identity::default(),
             opened_at: now,
             heard_at: None,
+            others_at: None,
             tally: Tally::default(),
             ended: Tally::default(),
         }
@@ -146,12 +152,17 @@ impl State {
         if tally.frames > self.tally.frames {
             self.heard_at = Some(now);
         }
+        if tally.ignored(Ignored::NotOurs) > self.tally.ignored(Ignored::NotOurs) {
+            self.others_at = Some(now);
+        }
         self.tally = tally;
+        if self.state == LinkState::Silent && self.others_at == Some(now) {
+            self.change(LinkState::Silent, self.silence_words(now));
+        }
         if matches!(self.state, LinkState::Opening | LinkState::Down | LinkState::Silent) {
             return;
         }
-        let since = self.heard_at.map_or(self.opened_at, |heard| heard.max(self.opened_at));
-        if now.since(since) >= self.silent_after {
+        if now.since(self.listened_since()) >= self.silent_after {
             self.change(LinkState::Silent, self.silence_words(now));
         }
     }
@@ -190,9 +201,17 @@ impl State {
         self.ended += std::mem::take(&mut self.tally);
     }
 
+    /// Since then nothing of this bed's device was understood.
+    fn listened_since(&self) -> Mono {
+        self.heard_at.map_or(self.opened_at, |heard| heard.max(self.opened_at))
+    }
+
     /// Words begin with what to do: an alarm's text may be cut after 64 characters.
     fn silence_words(&self, now: Mono) -> String {
         let limit = cotside_config::section::words(self.silent_after);
+        if self.others_at.is_some_and(|others| others >= self.listened_since()) {
+            return self.others_words();
+        }
         if self.was_heard_since_opened() {
             return format!("device off, or cable unplugged? Nothing heard for {limit}");
         }
@@ -201,6 +220,14 @@ impl State {
         }
         let waited = now.since(self.opened_at).as_secs();
         format!("device off, output off, wrong cable? Not a byte in {waited} s on {}", self.place)
+    }
+
+    fn others_words(&self) -> String {
+        if self.has_location {
+            format!("check `location`: messages for other locations, none for this bed, on {}", self.place)
+        } else {
+            format!("another device's data arrives, none of this bed's, on {}", self.place)
+        }
     }
 
     fn noise_words(&self) -> String {
@@ -231,5 +258,43 @@ impl State {
             }
             _ => format!("{place}: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use cotside_config::agent::{Link, Place};
+    use cotside_protocol::device::Settings;
+    use cotside_protocol::devices::hl7::DRIVER;
+    use cotside_protocol::model::{Ignored, Mono, Tally};
+    use cotside_protocol::wire::upstream::LinkState;
+
+    #[test]
+    fn messages_of_other_beds_are_not_called_noise() {
+        let link = Link {
+            name: "gateway".into(),
+            driver: &DRIVER,
+            place: Place::TcpListen("127.0.0.1:2575".parse().unwrap()),
+            allow: Vec::new(),
+            serial: None,
+            settings: Settings::default(),
+        };
+        let mut state = State::new(0, &link, Mono(0));
+        state.opened(Mono(0));
+        let mut tally = Tally::default();
+        tally.received += 400;
+        state.look(tally, Mono(90_000_000));
+        let words = state.status(Mono(90_000_000)).detail;
+        assert!(words.starts_with("another protocol?"), "{words}");
+        tally.ignore(Ignored::NotOurs, 400);
+        state.look(tally, Mono(91_000_000));
+        let status = state.status(Mono(91_000_000));
+        assert_eq!(status.state, LinkState::Silent);
+        assert!(
+            status.detail.starts_with("check `location`: messages for other locations"),
+            "{}",
+            status.detail
+        );
     }
 }
