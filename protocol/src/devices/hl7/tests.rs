@@ -75,10 +75,13 @@ impl Link {
         self.receive(ms, &mllp::frame(message.as_bytes()));
     }
 
-    /// MSA-1 and MSA-2 of every answer so far.
+    /// MSA-1 and MSA-2 of every answer so far. An answer is in the separators of its message, whatever they are.
     fn acknowledged(&self) -> Vec<String> {
-        let msa =
-            |answer: &String| answer.split("\rMSA|").nth(1).unwrap().split('\r').next().unwrap().to_owned();
+        let msa = |answer: &String| {
+            let field = answer.chars().nth(3).unwrap();
+            let rest = answer.split(&format!("\rMSA{field}")).nth(1).unwrap();
+            rest.split('\r').next().unwrap().to_owned()
+        };
         self.answers.iter().map(msa).collect()
     }
 
@@ -229,6 +232,16 @@ fn other_message_types_are_rejected_and_acknowledgements_left_alone() {
     for (answer, code) in link.answers.iter().zip(["|200^", "|201^", "|101^", "|100^", "|100^"]) {
         assert!(answer.contains(code), "{answer}");
     }
+}
+
+#[test]
+fn a_message_in_damaged_separators_is_rejected_in_those_separators() {
+    let mut link = Link::with(&[]);
+    link.stores = false;
+    // One damaged byte makes `&` the field separator: the header is sound, and has hardly a field.
+    link.take(0, &message("1", 0, &[HR]).replacen("MSH|", "MSH&", 1));
+    assert_eq!(link.acknowledged(), ["AR&UNKNOWN"]);
+    assert_eq!(link.events.len(), 1, "it is said and nothing is taken: {:?}", link.events);
 }
 
 #[test]
