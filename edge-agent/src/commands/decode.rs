@@ -7,8 +7,8 @@ use cotside_protocol::capture::{Capture, Direction};
 use cotside_protocol::device::{Driver, Output, Path, Settings, Transport};
 use cotside_protocol::devices::{DRIVERS, driver};
 use cotside_protocol::model::{
-    Alert, AlertPhase, Event, Identity, Kind, Mono, NO_SAMPLE, Now, Numeric, Pace, Quality, Tally, Waveform,
-    parameter,
+    Alert, AlertPhase, Event, Identity, Kind, Malformed, Mono, NO_SAMPLE, Now, Numeric, Pace, Quality, Tally,
+    Waveform, parameter,
 };
 use cotside_protocol::replay::Replay;
 use cotside_protocol::transcript;
@@ -196,7 +196,11 @@ impl<W: Write> Lines<W> {
     }
 }
 
+/// After the last byte nothing is pending any more: what was begun and never ended is truncated.
 fn account(tally: &Tally) -> Value {
+    let mut tally = *tally;
+    let begun = std::mem::take(&mut tally.pending);
+    tally.malform(Malformed::Truncated, usize::try_from(begun).unwrap_or(usize::MAX));
     let ignored: BTreeMap<_, _> = Tally::IGNORED
         .into_iter()
         .map(|why| (transcript::ignored(why), tally.ignored(why)))
@@ -209,7 +213,7 @@ fn account(tally: &Tally) -> Value {
         .collect();
     json!({
         "received": tally.received, "decoded": tally.decoded, "ignored": ignored, "malformed": malformed,
-        "pending": tally.pending, "frames": tally.frames, "balanced": tally.is_balanced(),
+        "frames": tally.frames, "balanced": tally.is_balanced(),
     })
 }
 
