@@ -22,6 +22,30 @@ const QUEUE: usize = 8;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const WELCOME_PATIENCE: Duration = Duration::from_secs(20);
 
+/// The word by which the bench starts itself as the floor.
+pub const FLOOR: &str = "floor";
+/// About what the agent's log grows by in a second with waveforms.
+const ROW_BYTES: usize = 2048;
+
+/// The floor of an agent: tokio, rustls and SQLite in one thread, each second one announce and one row on disk. Runs until killed.
+pub fn live(credentials: &Path, store: &Path) -> Result<()> {
+    let connection = rusqlite::Connection::open(store)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE log(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL);",
+    )?;
+    let clock = Clock::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut bare = Bare::connect(clock, credentials).await?;
+        let row = vec![0x5a; ROW_BYTES];
+        let write = |_| {
+            connection.execute("INSERT INTO log(bytes) VALUES(?1)", [&row])?;
+            Ok(true)
+        };
+        bare.announce(|now| now + Duration::from_secs(1), write).await
+    })
+}
+
 /// A connection that was welcomed by the hub.
 pub struct Bare {
     clock: Clock,

@@ -16,14 +16,14 @@ use std::time::Duration;
 /// What a serial port holds after one look at 115,200 baud.
 const CHUNK: usize = 576;
 const TICK: Duration = Duration::from_millis(50);
-const CONVERSATION: Duration = Duration::from_secs(60);
+pub(super) const CONVERSATION: Duration = Duration::from_secs(60);
 const BEGIN: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_768_360_364_000_000) };
 const RECORDED: &str = "intellivue/jvscapture_mp_serial/MPRawoutput1.raw";
 const OBSERVATIONS: u32 = 40;
 
 pub fn run(clock: &Clock, figures: &mut Figures) -> Result<()> {
     let listening = [("listen", "yes")];
-    let said = conversation()?;
+    let said: Vec<u8> = conversation()?.into_iter().flat_map(|(_, bytes)| bytes).collect();
     frames(clock, figures, "intellivue-frame", &said, &listening)?;
     if let Some(recorded) = corpora::folder().and_then(|folder| std::fs::read(folder.join(RECORDED)).ok()) {
         frames(clock, figures, "intellivue-frame-recorded", &recorded, &listening)?;
@@ -128,8 +128,8 @@ fn decode(driver: &str, given: &[(&str, &str)], bytes: &[u8]) -> Result<Tally> {
     Ok(session.tally())
 }
 
-/// A minute of the simulated monitor on a serial line, with all it sends a driver that asks for waveforms.
-fn conversation() -> Result<Vec<u8>> {
+/// A minute of the simulated monitor on a serial line: when it says what to a driver that asks for waveforms.
+pub(super) fn conversation() -> Result<Vec<(Duration, Vec<u8>)>> {
     let options =
         PeerOptions { seed: 7, serial: "SIM0000007".into(), bed_label: "07".into(), datagram: false };
     let mut peer = (devices::peer("intellivue").context("no simulated monitor")?.open)(&options);
@@ -142,7 +142,7 @@ fn conversation() -> Result<Vec<u8>> {
         for bytes in speak(&mut *peer, now, &baby) {
             session.handle(now, Input::Received { from: Path::Line, bytes: &bytes });
             answer(&mut *session, &mut *peer, now);
-            said.extend(bytes);
+            said.push((now.mono.since(BEGIN.mono), bytes));
         }
         session.handle(now, Input::Timeout);
         answer(&mut *session, &mut *peer, now);

@@ -1,6 +1,7 @@
 //! From the byte to the station: how long an alarm takes to the hub's stream and to its disk, beside a bare round trip in the same minute.
 
 use super::bare::Bare;
+use super::line::Mute;
 use super::quantile;
 use crate::figures::Figures;
 use anyhow::{Context, Result, ensure};
@@ -166,17 +167,6 @@ fn bed(bed: &str, peer: OpenPeer, limits: &str) -> BedPlan {
         script: Vec::new(),
         devices: vec![device],
         limits: limits.to_owned(),
-    }
-}
-
-/// A device that says nothing: its bed's gateway is played by the bench.
-struct Mute;
-
-impl Peer for Mute {
-    fn handle(&mut self, _now: Now, _from: Way, _bytes: &[u8]) {}
-
-    fn poll(&mut self, now: Now, _body: &dyn Physiology) -> PeerOutput {
-        PeerOutput::Wait { until: now.mono + Duration::from_secs(1) }
     }
 }
 

@@ -1,9 +1,12 @@
 //! `make bench`: every figure beside its floor or a peer, measured in the same run.
 
+pub mod agent;
 pub mod bare;
 pub mod codec;
 pub mod decoders;
+pub mod line;
 pub mod live;
+pub mod usage;
 
 use cotside_systemd::clock::Clock;
 

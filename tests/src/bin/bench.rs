@@ -4,12 +4,17 @@
 
 use anyhow::{Context, Result};
 use cotside_systemd::clock::Clock;
-use cotside_tests::bench;
+use cotside_tests::bench::{self, bare::FLOOR};
 use cotside_tests::figures::Figures;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<()> {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, credentials, store] = &chosen[..]
+        && word == FLOOR
+    {
+        return bench::bare::live(Path::new(credentials), Path::new(store));
+    }
     let is_chosen = |section: &str| chosen.is_empty() || chosen.iter().any(|word| word == section);
     let binaries = std::env::current_exe()?.parent().context("a binary lies in a folder")?.to_owned();
     let clock = Clock::start();
@@ -24,6 +29,10 @@ fn main() -> Result<()> {
     if is_chosen("live") {
         println!("live: two minutes of alarms through a real agent and a real hub");
         runtime.block_on(bench::live::run(&binaries, place("live"), &mut figures))?;
+    }
+    if is_chosen("agent") {
+        println!("agent: a minute of one monitor with waveforms");
+        runtime.block_on(bench::agent::run(&binaries, place("agent"), &mut figures))?;
     }
     println!("{}", figures.table());
     figures.write(Path::new("target/figures.tsv"))
