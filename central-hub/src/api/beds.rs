@@ -4,6 +4,7 @@ use super::problem::Problem;
 use super::{Context, Peer};
 use crate::people::{Act, Admission, Particulars, Patient, Who};
 use crate::unit::view::BedView;
+use anyhow::{Context as _, Result};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -61,7 +62,8 @@ pub(super) async fn admit(
             .about(field, wanted)
     })?;
     let act = Act { at: now.wall, who: who.name, address: peer.address };
-    match context.people.admit(&context.live, &bed, patient, act).await? {
+    let (hub, place) = (context.clone(), bed.clone());
+    match to_the_end(async move { hub.people.admit(&hub.live, &place, patient, act).await }).await? {
         Admission::Admitted | Admission::Corrected => Ok(context.answer(find(&context, &bed).await?)),
         Admission::BedOccupied => Err(Problem::new(
             StatusCode::CONFLICT,
@@ -85,10 +87,17 @@ pub(super) async fn discharge(
 ) -> Result<Response, Problem> {
     find(&context, &bed).await?;
     let act = Act { at: context.clock.now().wall, who: who.name, address: peer.address };
-    if !context.people.discharge(&context.live, &bed, act).await? {
+    let (hub, place) = (context.clone(), bed.clone());
+    if !to_the_end(async move { hub.people.discharge(&hub.live, &place, act).await }).await? {
         return Err(Problem::new(StatusCode::CONFLICT, "bed-available", "Nobody lies in this bed."));
     }
     Ok(context.answer(find(&context, &bed).await?))
+}
+
+/// A browser that leaves, or a disk that is slow, must not stop a deed between its commit and the screen: the bed would go on
+/// under the name of the child that left it (H2).
+async fn to_the_end<T: Send + 'static>(deed: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(deed).await.context("an admission or discharge panicked")?
 }
 
 pub(super) fn check_unit(context: &Context, unit: &str) -> Result<(), Problem> {

@@ -142,8 +142,9 @@ async fn show_waves(context: Context, session: SessionId, mut socket: WebSocket)
                     let Ok(Subscription { beds }) = serde_json::from_str(&text) else {
                         return close(socket, "not a subscription").await;
                     };
+                    // A bed named a thousand times is described once.
                     wanted = beds.iter().map(|bed| Arc::from(bed.as_str())).collect();
-                    let joined = context.live.join_waves(beds).await?;
+                    let joined = context.live.join_waves(wanted.iter().map(|bed| bed.to_string()).collect()).await?;
                     frames = joined.frames;
                     socket.send(Message::Text(joined.channels.into())).await?;
                 }

@@ -12,6 +12,8 @@ const FAILURES_MAX: usize = 5;
 const FAILURES_OF_ADDRESS_MAX: usize = 40;
 /// Names and addresses remembered at once.
 const TRACKED_MAX: usize = 10_000;
+/// No user's name is longer; what is typed in its place may be as long as a request.
+const NAME_MAX: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Lockout {
@@ -21,7 +23,7 @@ pub(super) struct Lockout {
 impl Lockout {
     /// How long this name is locked out from this address; None: it may try.
     pub(super) fn remaining(&self, now: Mono, name: &str, address: IpAddr) -> Option<Duration> {
-        let of_pair = self.wait(now, &(Some(name.to_owned()), address), FAILURES_MAX);
+        let of_pair = self.wait(now, &pair(name, address), FAILURES_MAX);
         let of_address = self.wait(now, &(None, address), FAILURES_OF_ADDRESS_MAX);
         of_pair.max(of_address)
     }
@@ -31,7 +33,7 @@ impl Lockout {
         if self.failures.len() >= TRACKED_MAX {
             self.failures.retain(|_, times| times.last().is_some_and(|at| now.since(*at) < WINDOW));
         }
-        for key in [(Some(name.to_owned()), address), (None, address)] {
+        for key in [pair(name, address), (None, address)] {
             if self.failures.len() >= TRACKED_MAX && !self.failures.contains_key(&key) {
                 continue;
             }
@@ -44,7 +46,7 @@ impl Lockout {
     }
 
     pub(super) fn succeeded(&mut self, name: &str, address: IpAddr) {
-        self.failures.remove(&(Some(name.to_owned()), address));
+        self.failures.remove(&pair(name, address));
         // The address keeps what others failed at from there; only this try was none.
         if let Some(times) = self.failures.get_mut(&(None, address)) {
             times.pop();
@@ -57,6 +59,10 @@ impl Lockout {
         let decisive = *times.get(times.len().checked_sub(max)?)?;
         WINDOW.checked_sub(now.since(decisive)).filter(|wait| !wait.is_zero())
     }
+}
+
+fn pair(name: &str, address: IpAddr) -> (Option<String>, IpAddr) {
+    (Some(name.chars().take(NAME_MAX).collect()), address)
 }
 
 #[cfg(test)]
@@ -90,6 +96,13 @@ mod tests {
         }
         assert!(lockout.remaining(Mono(S), "ana", HERE).is_some());
         assert!(lockout.remaining(Mono(S), "ana", THERE).is_none());
+    }
+
+    #[test]
+    fn a_name_as_long_as_a_request_is_not_kept_whole() {
+        let mut lockout = Lockout::default();
+        lockout.failed(Mono(0), &"x".repeat(16 * 1024), HERE);
+        assert!(lockout.failures.keys().all(|(name, _)| name.as_ref().is_none_or(|name| name.len() <= 32)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Records only confirm, or show an alarm whose announce was lost on the way.
 
 use super::view::AlarmView;
+use cotside_protocol::model::{DeviceText, Wall};
 use cotside_protocol::wire::upstream::{Alarm, Condition};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -12,6 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 const REMEMBERED: usize = 256;
 /// No bed has as many alarms open; a broken agent stops here.
 const OPEN_MAX: usize = 256;
+/// Clocks that differ by less agree.
+const SKEW_MIN_US: u64 = 1_000_000;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alarms {
@@ -19,9 +22,19 @@ pub(super) struct Alarms {
     /// Newest committed version by episode.
     recorded: Remembered<u32>,
     over: Remembered<()>,
+    /// The hub's wall clock minus the agent's, microseconds: an alarm is dated for people by the hub's.
+    skew_us: i64,
 }
 
 impl Alarms {
+    /// Notes what the agent's wall clock said at `now`. A way of a few milliseconds more or less is no other clock.
+    pub(super) fn date(&mut self, now: Wall, said_us: i64) {
+        let skew_us = now.0.saturating_sub(said_us);
+        if skew_us.abs_diff(self.skew_us) >= SKEW_MIN_US {
+            self.skew_us = skew_us;
+        }
+    }
+
     /// Takes the full state. True if anything to be seen changed.
     pub(super) fn announce(&mut self, alarms: Vec<Alarm>) -> bool {
         let mut next = BTreeMap::new();
@@ -32,7 +45,7 @@ impl Alarms {
             // H16: every screen shows the newest version that anyone has seen.
             let newest = match self.open.get(&alarm.episode) {
                 Some(held) if held.version > alarm.version => held.clone(),
-                _ => alarm,
+                _ => harmless(alarm),
             };
             next.insert(newest.episode.clone(), newest);
         }
@@ -47,6 +60,7 @@ impl Alarms {
 
     /// Takes a committed row. `is_current`: it was written within the last seconds, so it may open what no announce has shown.
     pub(super) fn record(&mut self, alarm: Alarm, is_current: bool) -> bool {
+        let alarm = harmless(alarm);
         let known = self.recorded.get(&alarm.episode).copied();
         if known.is_none_or(|version| version < alarm.version) {
             self.recorded.insert(&alarm.episode, alarm.version);
@@ -89,10 +103,21 @@ impl Alarms {
             .map(|alarm| {
                 let recorded =
                     self.recorded.get(&alarm.episode).is_some_and(|version| *version >= alarm.version);
-                AlarmView::new(alarm, recorded)
+                AlarmView::new(alarm, recorded, self.skew_us)
             })
             .collect()
     }
+}
+
+/// What an agent says is text from outside (S5): no control or direction characters, and no longer than a screen can show.
+fn harmless(mut alarm: Alarm) -> Alarm {
+    let optional = [&mut alarm.site, &mut alarm.value, &mut alarm.limit].into_iter().flatten();
+    let texts =
+        [&mut alarm.episode, &mut alarm.rule, &mut alarm.ucum, &mut alarm.text].into_iter().chain(optional);
+    for text in texts {
+        *text = DeviceText::new(text).as_str().to_owned();
+    }
+    alarm
 }
 
 /// The last few facts by episode.
@@ -123,6 +148,7 @@ impl<T> Remembered<T> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::Alarms;
+    use cotside_protocol::model::Wall;
     use cotside_protocol::wire::upstream::{Alarm, AlarmKind, Condition, Inactivation, Priority};
 
     pub(in crate::unit) fn alarm(episode: &str, version: u32, condition: Condition) -> Alarm {
@@ -156,6 +182,32 @@ pub(super) mod tests {
         assert!(alarms.view()[0].recorded);
         assert!(alarms.announce(vec![alarm("a", 2, Condition::Latched)]));
         assert!(!alarms.view()[0].recorded);
+    }
+
+    #[test]
+    fn s5_the_text_of_an_alarm_is_text_from_outside() {
+        let mut alarms = Alarms::default();
+        let text = format!("\u{202e}{}\n", "long ".repeat(10_000));
+        alarms.announce(vec![Alarm { text: text.clone(), ..alarm("a", 1, Condition::Active) }]);
+        alarms.record(Alarm { text, ..alarm("b", 1, Condition::Active) }, true);
+        let shown = alarms.view();
+        assert_eq!(shown.len(), 2);
+        assert!(shown.iter().all(|alarm| alarm.text.starts_with("long") && alarm.text.len() <= 64));
+    }
+
+    #[test]
+    fn h11_an_alarm_is_dated_by_the_hub_when_the_agents_clock_is_a_year_off() {
+        const YEAR_US: i64 = 365 * 86_400 * 1_000_000;
+        let (now, mut alarms) = (Wall(1_768_360_364_000_000), Alarms::default());
+        alarms.date(now, now.0 - YEAR_US);
+        alarms.announce(vec![Alarm {
+            onset_us: now.0 - YEAR_US - 5_000_000,
+            ..alarm("a", 1, Condition::Active)
+        }]);
+        assert_eq!(alarms.view()[0].onset_ms, now.0 / 1000 - 5_000);
+        // Later by the jitter of the network: the date stands.
+        alarms.date(Wall(now.0 + 300_000), now.0 - YEAR_US);
+        assert_eq!(alarms.view()[0].onset_ms, now.0 / 1000 - 5_000);
     }
 
     #[test]

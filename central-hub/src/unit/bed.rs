@@ -71,9 +71,11 @@ impl Bed {
         self.values.clear();
         self.alarms.clear();
         self.devices.clear();
+        // What one agent had in force says nothing of what the next one watches.
+        self.limits.clear();
+        self.limits_state = LimitsState::None;
     }
 
-    /// True if a link's state changed, rather than its counters.
     /// The agent says which limits are in force.
     pub(super) fn confirm(&mut self, said: &downstream::Limits) -> bool {
         let limits: Vec<LimitView> = said.limits.iter().take(LIMITS_MAX).map(LimitView::of).collect();
@@ -83,10 +85,12 @@ impl Bed {
         has_changed
     }
 
+    /// True if a link's state changed, rather than its counters.
     pub(super) fn status(&mut self, now: Mono, mut links: Vec<LinkStatus>) -> bool {
         links.truncate(LINKS_MAX);
         for link in &mut links {
-            for text in [&mut link.detail, &mut link.manufacturer, &mut link.model, &mut link.serial] {
+            let device = [&mut link.manufacturer, &mut link.model, &mut link.serial, &mut link.firmware];
+            for text in [&mut link.name, &mut link.driver, &mut link.detail].into_iter().chain(device) {
                 *text = DeviceText::new(text).as_str().to_owned();
             }
         }

@@ -121,6 +121,7 @@ impl Unit {
                 (bed.status(now.mono, status.links) || has_limits, false)
             }
             News::Announce(announce) => {
+                bed.alarms.date(now.wall, announce.wall_us);
                 let has_changed = bed.alarms.announce(announce.alarms);
                 (has_changed, true)
             }

@@ -289,11 +289,14 @@ fn an_agent_that_moves_to_another_bed_leaves_nothing_behind() {
     let mut scene = Scene::new();
     scene.status(LinkState::Live);
     scene.numerics(0, vec![heart_rate(152)]);
+    let low = LimitView { code: HEART_RATE, side: "low", threshold: "90".to_owned(), ucum: String::new() };
+    assert!(scene.unit.set_limits("01", vec![low], LimitsState::InForce));
     let header = scene.header(0);
     let what = News::Numerics(header, vec![heart_rate(153)]);
     scene.unit.handle(scene.now, Item { agent: id("gw-01"), bed: Some("02".to_owned()), what });
     let (left, taken) = (scene.bed("01"), scene.bed("02"));
     assert!(left.agent.is_none() && left.values.is_empty() && left.devices.is_empty());
+    assert!(left.limits.is_empty() && left.limits_state == LimitsState::None);
     assert_eq!(taken.values[0].value.as_deref(), Some("153"));
 }
 
@@ -356,7 +359,7 @@ fn a_bed_is_written_as_the_api_promises() {
     scene.numerics(0, vec![saturation]);
     scene.hear(News::Announce(Announce {
         epoch: String::new(),
-        wall_us: 0,
+        wall_us: scene.now.wall.0,
         alarms: vec![alarm("00000000000000a1", 2, Condition::Latched)],
     }));
     scene.unit.set_limits(

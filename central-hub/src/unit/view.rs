@@ -164,7 +164,7 @@ pub struct AlarmView {
     pub limit: Option<String>,
     pub ucum: String,
     pub text: String,
-    /// By the agent's wall clock.
+    /// By the hub's wall clock, as is `active_ms`.
     pub onset_ms: i64,
     pub active_ms: Option<i64>,
     /// Its row is committed at the hub.
@@ -172,7 +172,8 @@ pub struct AlarmView {
 }
 
 impl AlarmView {
-    pub fn new(alarm: &Alarm, recorded: bool) -> Self {
+    pub fn new(alarm: &Alarm, recorded: bool, skew_us: i64) -> Self {
+        let ours = |us: i64| us.saturating_add(skew_us).div_euclid(1000);
         Self {
             episode: alarm.episode.clone(),
             version: alarm.version,
@@ -187,8 +188,8 @@ impl AlarmView {
             limit: alarm.limit.clone(),
             ucum: alarm.ucum.clone(),
             text: alarm.text.clone(),
-            onset_ms: alarm.onset_us.div_euclid(1000),
-            active_ms: alarm.active_us.map(|us| us.div_euclid(1000)),
+            onset_ms: ours(alarm.onset_us),
+            active_ms: alarm.active_us.map(ours),
             recorded,
         }
     }

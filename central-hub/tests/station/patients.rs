@@ -2,6 +2,9 @@
 
 use cotside_central_hub::people::first_break;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::browser::*;
 use crate::confidential::*;
@@ -48,6 +51,34 @@ async fn a_patient_is_admitted_shown_kept_over_a_restart_and_discharged() {
         assert!(deeds.iter().any(|(who, what)| who == "nurse" && what == deed), "{deed} in {deeds:?}");
     }
     assert_eq!(deeds.iter().filter(|(_, what)| what == "view unit").count(), 1);
+}
+
+#[tokio::test]
+async fn h2_a_browser_that_leaves_in_the_middle_of_a_discharge_leaves_no_name_at_the_bed() {
+    let hub = Hub::start().await;
+    let browser = Browser::log_in(&hub, "nurse").await;
+    let path = "/api/v1/beds/01/patient";
+    let admitted = browser.send(&hub, "PUT", path, &[], Some(newborn(KNOWN_IDENTIFIER))).await;
+    assert_eq!(admitted.status, 200);
+    let mut events = Events::open(&hub, &browser).await;
+    assert_eq!(events.next().await.unwrap().1["beds"][0]["state"], "occupied");
+    let store = hub.store();
+    let lies_there = || -> bool {
+        let question = "SELECT EXISTS(SELECT 1 FROM admissions WHERE to_us IS NULL)";
+        store.query_row(question, [], |row| row.get(0)).unwrap()
+    };
+    // Until one try got as far as the store, which is slow: its commit waits for whoever holds it.
+    while lies_there() {
+        store.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut leaving = TcpStream::connect(hub.at).await.unwrap();
+        leaving.write_all(browser.head(&hub, "DELETE", path, &[], None).as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(leaving);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        store.execute_batch("ROLLBACK").unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    events.until(|kind, data| kind == "beds" && data["beds"][0]["state"] == "available").await;
 }
 
 #[tokio::test]
