@@ -30,6 +30,8 @@ use std::time::Duration;
 
 /// The hub's heartbeat.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
+/// A store that failed to look up a hello is asked again.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// Acknowledgements within this time go out as one.
 const ACK_EVERY: Duration = Duration::from_millis(50);
 /// An agent says something every second; silent for this long it is gone.
@@ -112,6 +114,8 @@ pub struct Inbound {
     pending: VecDeque<Waiting>,
     /// The unit was told that this agent is there.
     connected: bool,
+    /// When a hello that the store could not look up is looked up again.
+    open_at: Option<Mono>,
     /// When an agent that has not said hello was last asked to.
     called_at: Option<Mono>,
     /// Never starts over: a commit of before a second hello must match nothing.
@@ -163,13 +167,14 @@ impl Inbound {
             heard: now.mono,
             pending: VecDeque::new(),
             connected: false,
+            open_at: None,
             called_at: None,
             next_ticket: 0,
             troubles: 0,
         }
     }
 
-    /// True between welcome and end: what the unit was told is then taken back with [`News::Disconnected`].
+    /// True between hello and end: what the unit was told is then taken back with [`News::Disconnected`].
     pub fn is_connected(&self) -> bool {
         self.connected
     }
@@ -182,6 +187,10 @@ impl Inbound {
             }
             Input::Opened { known, bed } => self.opened(now, known, bed),
             Input::Committed(ticket, mark) => self.committed(now, ticket, mark),
+            // Alarms and states are still shown (H12): what cannot be stored is no reason to look away from a bed.
+            Input::CommitFailed if matches!(self.phase, Phase::Opening(..)) => {
+                self.open_at = Some(now.mono + OPEN_AGAIN);
+            }
             Input::CommitFailed => self.close("the hub could not store"),
             Input::Bed(bed) => self.bed_changed(now, bed),
             Input::Timeout => {}
@@ -194,6 +203,11 @@ impl Inbound {
         self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.deadline()))
     }
 
+    /// True while the store owes the answer to a commit for longer than it ever should.
+    pub fn is_stuck(&self, now: Mono) -> bool {
+        self.pending.front().is_some_and(|oldest| now.since(oldest.since) > COMMIT_STUCK_AFTER)
+    }
+
     /// The transport saw a sign of life that was no message.
     pub fn heard(&mut self, at: Mono) {
         self.heard = at;
@@ -203,7 +217,7 @@ impl Inbound {
         let silent = self.heard + SILENT_AFTER;
         match &self.phase {
             Phase::Open(open) => open.ack_at.unwrap_or(silent).min(open.alive_at).min(silent),
-            _ => silent,
+            _ => self.open_at.unwrap_or(silent).min(silent),
         }
     }
 
@@ -211,12 +225,17 @@ impl Inbound {
         if now.mono.since(self.heard) >= SILENT_AFTER {
             self.close("nothing heard");
         }
+        if let Phase::Opening(hello, epoch) = &self.phase
+            && self.open_at.is_some_and(|at| now.mono >= at)
+        {
+            self.open_at = None;
+            self.outputs.push_back(Output::Open { epoch: *epoch, predecessor: predecessor(hello) });
+        }
+        let is_stuck = self.is_stuck(now.mono);
         let Phase::Open(open) = &mut self.phase else { return };
         if now.mono >= open.alive_at {
             open.alive_at = now.mono + ALIVE_EVERY;
-            let stuck =
-                self.pending.front().is_some_and(|oldest| now.mono.since(oldest.since) > COMMIT_STUCK_AFTER);
-            if !stuck {
+            if !is_stuck {
                 let alive = Alive { store: self.rules.store.to_string(), hub_wall_us: now.wall.0 };
                 self.outputs.push_back(Output::Send(Downstream::Alive, json(&alive)));
             }
@@ -275,9 +294,16 @@ impl Inbound {
             return self.close("the epoch is not a number");
         };
         // A second hello starts over: the agent's log is another, or it wants to know what is held.
-        let predecessor = hello.predecessor.as_deref().and_then(from_hex).map(Epoch);
+        let open = Output::Open { epoch, predecessor: predecessor(&hello) };
+        // The unit is told before the store has answered: the way of an alarm waits for no disk.
+        if rules::refused(hello.provenance, self.rules.accepts).is_none()
+            && !std::mem::replace(&mut self.connected, true)
+        {
+            self.outputs.push_back(Output::Show(News::Connected));
+        }
+        self.open_at = None;
         self.phase = Phase::Opening(hello, epoch);
-        self.outputs.push_back(Output::Open { epoch, predecessor });
+        self.outputs.push_back(open);
     }
 
     fn opened(&mut self, now: Now, known: Vec<Known>, bed: Option<String>) {
@@ -297,8 +323,7 @@ impl Inbound {
         self.outputs.push_back(Output::Send(Downstream::Welcome, json(&welcome)));
         match &refused {
             Some(words) => self.outputs.push_back(Output::Tell("provenance-refused", words.clone())),
-            None if self.connected => {}
-            None => self.outputs.push_back(Output::Show(News::Connected)),
+            None => {}
         }
         if self.connected && refused.is_some() {
             self.outputs.push_back(Output::Show(News::Disconnected { why: "its data is not taken here" }));
@@ -391,7 +416,12 @@ impl Inbound {
     }
 
     fn is_of_this_epoch(&self, epoch: &str) -> bool {
-        self.connected && matches!(&self.phase, Phase::Open(open) if from_hex(epoch) == Some(open.epoch.0))
+        let present = match &self.phase {
+            Phase::Open(open) => open.epoch,
+            Phase::Opening(_, epoch) => *epoch,
+            Phase::Waiting | Phase::Closed => return false,
+        };
+        self.connected && from_hex(epoch) == Some(present.0)
     }
 
     fn show(&mut self, news: News) {
@@ -414,6 +444,10 @@ impl Inbound {
         }
         self.phase = Phase::Closed;
     }
+}
+
+fn predecessor(hello: &Hello) -> Option<Epoch> {
+    hello.predecessor.as_deref().and_then(from_hex).map(Epoch)
 }
 
 /// A heartbeat of a hub that has not met the agent.

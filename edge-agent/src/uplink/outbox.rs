@@ -222,7 +222,7 @@ impl Outbox {
             }
             Input::Bed(UplinkRequest::Status(status)) => {
                 self.status = Some(status);
-                if self.phase == Phase::Open {
+                if self.is_connected() {
                     self.send_status();
                 }
             }
@@ -259,6 +259,11 @@ impl Outbox {
         self.phase == Phase::Open
     }
 
+    /// Somebody may listen: a hub that cannot commit gives no heartbeat, and still shows alarms and states (H12).
+    fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Greeting { .. } | Phase::Silent { .. })
+    }
+
     fn take_log(&mut self) {
         let next = [self.log.next.alarm, self.log.next.numeric, self.log.next.waveform];
         self.lanes = next.map(|next| LaneOut { next, ..LaneOut::default() });
@@ -269,8 +274,10 @@ impl Outbox {
     // Announces and status: full states, so the latest is enough.
 
     fn send_announce(&mut self) {
-        let is_connected = matches!(self.phase, Phase::Open | Phase::Greeting { .. });
-        if !self.announce_due || !is_connected || self.untaken_of(Kind::Announce) >= (self.slots / 8).max(1) {
+        if !self.announce_due
+            || !self.is_connected()
+            || self.untaken_of(Kind::Announce) >= (self.slots / 8).max(1)
+        {
             return;
         }
         if let Some(mut announce) = self.announce.clone() {

@@ -570,6 +570,34 @@ fn rows_dropped_for_space_leave_no_hole_and_no_conflict() {
 }
 
 #[test]
+fn h12_a_hub_that_gives_no_heartbeat_is_still_told_of_alarms() {
+    let mut world = World::new(1, calm());
+    (0..30).for_each(|_| world.step(true));
+    assert!(world.outbox.is_open());
+    // The connection stands and the hub takes what it is sent, but its store hangs: it says nothing of its own.
+    let mut announces = 0;
+    for second in 0..20 {
+        world.now = world.now.after(Duration::from_secs(1));
+        let announce = Announce { epoch: String::new(), wall_us: second, alarms: Vec::new() };
+        world.outbox.handle(world.now, Input::Bed(UplinkRequest::Announce(announce)));
+        loop {
+            match world.outbox.poll(world.now) {
+                Output::Publish { id, topic, .. } => {
+                    announces += usize::from(topic == Upstream::Announce);
+                    if let Some(id) = id {
+                        world.outbox.handle(world.now, Input::Taken { id, taken: Taken::Yes });
+                    }
+                }
+                Output::Wait(_) => break,
+                _ => {}
+            }
+        }
+    }
+    assert!(!world.outbox.is_open());
+    assert_eq!(announces, 20);
+}
+
+#[test]
 fn an_announce_goes_out_ahead_of_rows_and_again_after_every_welcome() {
     let mut world = World::new(1, calm());
     let announce = Announce { epoch: String::new(), wall_us: 0, alarms: Vec::new() };

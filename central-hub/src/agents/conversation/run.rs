@@ -91,6 +91,9 @@ impl Conversation {
         loop {
             match self.inbound.poll() {
                 Output::Wait(at) => {
+                    if self.inbound.is_stuck(self.house.clock.now().mono) {
+                        self.house.stored(false);
+                    }
                     self.wake_at = at;
                     return;
                 }

@@ -248,6 +248,29 @@ fn a_failed_commit_ends_the_conversation_without_an_acknowledgement() {
 }
 
 #[test]
+fn h12_alarms_are_shown_while_the_store_hangs_or_fails_and_rows_wait() {
+    let mut scene = Scene::new();
+    scene.hello();
+    let announce = |scene: &mut Scene| {
+        let announce = json!({ "epoch": format!("{:016x}", 7), "wall_us": 0, "alarms": [] });
+        scene.said.clear();
+        scene.message(Upstream::Announce, announce.to_string().into_bytes());
+        scene.position(|said| matches!(said, Output::Show(News::Announce(_))));
+    };
+    scene.position(|said| matches!(said, Output::Show(News::Connected)));
+    announce(&mut scene);
+    scene.give(Input::CommitFailed);
+    announce(&mut scene);
+    let row = scene.numerics();
+    scene.position(|said| matches!(said, Output::Refuse(given, Refusal::NotAllowed) if *given == row));
+    scene.pass(Duration::from_millis(1_100));
+    scene.position(|said| matches!(said, Output::Open { epoch: Epoch(7), .. }));
+    scene.opened();
+    assert_eq!(scene.sent(Downstream::Welcome).len(), 1);
+    announce(&mut scene);
+}
+
+#[test]
 fn an_agent_that_says_nothing_for_eight_seconds_is_gone() {
     let mut scene = Scene::open();
     scene.pass(Duration::from_millis(7_900));
