@@ -230,7 +230,7 @@ fn decode_reads_the_recorded_corpora() {
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/captures").to_owned());
     let corpora = [
         ("masimo", "masimo/rad8-ascii1-2016.txt", 15),
-        ("intellivue", "intellivue/jvscapture_mp_serial/MPRawoutput1.raw", 10_000),
+        ("intellivue", "intellivue/jvscapture_mp_serial/MPRawoutput1.raw", 4_000),
     ];
     for (driver, file, numerics) in corpora {
         let file = format!("{folder}/{file}");
