@@ -12,10 +12,16 @@ pub trait Session: Send {
     fn poll(&mut self) -> Output;
     /// The account of every byte received so far.
     fn tally(&self) -> Tally;
+    /// What the next session of the same link should know, in bytes that only its driver reads. None: nothing.
+    fn keepsake(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
+    /// The keepsake of the session before this one, right after it was opened, if there is one.
+    Keepsake(&'a [u8]),
     Received {
         from: Path,
         bytes: &'a [u8],
@@ -117,6 +123,17 @@ pub struct Driver {
     /// Nothing valid for this long: the link is silent (a technical alarm).
     pub silent_after_ms: u32,
     pub open: fn(&Settings, Now) -> Opened,
+}
+
+impl Driver {
+    /// A new session that goes on from the one before it on the same link.
+    pub fn open_after(&self, settings: &Settings, now: Now, last: Option<&dyn Session>) -> Opened {
+        let mut session = (self.open)(settings, now)?;
+        if let Some(keepsake) = last.and_then(Session::keepsake) {
+            session.handle(now, Input::Keepsake(&keepsake));
+        }
+        Ok(session)
+    }
 }
 
 /// A new session, or the setting that it cannot live with.

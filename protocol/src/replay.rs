@@ -1,7 +1,7 @@
 //! Replay: a driver's sessions played from recorded bytes in virtual time, for `decode`, for golden files, and for faults by the million.
 //!
 //! Nobody answers here: what a session transmits is shown and goes nowhere. A checkpoint counts as stored at once, and a session
-//! that hangs up is followed by a new one, as the link would do it.
+//! that hangs up is followed by a new one, which gets no keepsake: a recording that is played twice is decoded twice.
 
 use crate::capture::{Capture, Direction};
 use crate::device::{BadSetting, Driver, Input, Output, Path, Session, Settings};

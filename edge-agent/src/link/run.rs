@@ -72,8 +72,19 @@ async fn attempt(index: LinkIndex, link: Arc<Link>, wires: Wires, stop: Stop) {
     // A link that is started again goes on above every number that it had: time has passed.
     let checkpoints = Checkpoints { next: wires.clock.now().mono.0, open: VecDeque::new() };
     let report_at = Mono(0);
-    let running =
-        Running { index, link, wires, stop, guard, state, quota, reported: None, report_at, checkpoints };
+    let running = Running {
+        index,
+        link,
+        wires,
+        stop,
+        guard,
+        state,
+        quota,
+        reported: None,
+        report_at,
+        checkpoints,
+        last: None,
+    };
     running.run().await;
 }
 
@@ -88,6 +99,8 @@ struct Running {
     reported: Option<LinkState>,
     report_at: Mono,
     checkpoints: Checkpoints,
+    /// The session of the last conversation: what is stored of it is still heard until the next one begins.
+    last: Option<Box<dyn Session>>,
 }
 
 /// Checkpoints of the present conversation, under numbers that no other conversation of this link had: what the store says of an
@@ -217,16 +230,39 @@ impl Running {
     }
 
     async fn talk(&mut self, port: &mut Port) -> End {
-        let clock = self.wires.clock;
-        let mut session = (self.link.driver.open)(&self.link.settings, clock.now())
-            .expect("the configuration was checked by opening a session with the same settings");
         let stored = Arc::clone(&self.wires.stored);
         let mut stored = stored.lock().await;
+        let mut session = self.open_session(&mut stored);
+        let end = self.converse(&mut *session, port, &mut stored).await;
+        self.last = Some(session);
+        end
+    }
+
+    /// The next conversation knows what is on disk of the last one, and begins its checkpoints anew.
+    fn open_session(&mut self, stored: &mut mpsc::Receiver<StoreToken>) -> Box<dyn Session> {
+        let now = self.wires.clock.now();
+        let mut last = self.last.take();
+        while let (Some(last), Ok(token)) = (&mut last, stored.try_recv()) {
+            if let Some(token) = self.checkpoints.back(token) {
+                last.handle(now, Input::Stored(token));
+            }
+        }
         self.checkpoints.open.clear();
+        let session = self.link.driver.open_after(&self.link.settings, now, last.as_deref());
+        session.expect("the configuration was checked by opening a session with the same settings")
+    }
+
+    async fn converse(
+        &mut self,
+        session: &mut dyn Session,
+        port: &mut Port,
+        stored: &mut mpsc::Receiver<StoreToken>,
+    ) -> End {
+        let clock = self.wires.clock;
         let mut buffer = vec![0; BUFFER];
         let mut read_at = clock.now().mono;
         loop {
-            let wake_at = match self.drain(&mut *session, port).await {
+            let wake_at = match self.drain(session, port).await {
                 Ok(Drained::Wait(until)) => until,
                 Ok(Drained::Hangup(why)) => return End::HungUp(why),
                 Err(error) => return End::Broke(error),
@@ -241,7 +277,7 @@ impl Running {
             tokio::select! {
                 biased;
                 () = self.stop.requested() => {
-                    self.say_goodbye(&mut *session, port).await;
+                    self.say_goodbye(session, port).await;
                     return End::Stopped;
                 }
                 Some(token) = stored.recv() => {
@@ -250,7 +286,7 @@ impl Running {
                     }
                 }
                 arrived = port.arrived(&mut buffer), if may_read => {
-                    read_at = match self.take(&mut *session, port, arrived, &mut buffer).await {
+                    read_at = match self.take(session, port, arrived, &mut buffer).await {
                         Ok(Some(next)) => next,
                         Ok(None) => return End::Anew,
                         Err(error) => return End::Broke(error),

@@ -328,6 +328,24 @@ async fn what_is_stored_of_an_earlier_conversation_acknowledges_nothing_in_this_
 }
 
 #[tokio::test]
+async fn a_session_hands_its_keepsake_to_the_next_even_if_the_disk_was_slower_than_the_device() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut bench = Bench::start(Cable::TcpConnect(listener.local_addr().unwrap().to_string()));
+    let (mut device, _) = listener.accept().await.unwrap();
+    device.write_all(b"STORE 7\nBYE\n").await.unwrap();
+    let token = bench.next_checkpoint().await;
+    bench.until_state(LinkState::Down).await;
+    bench.stored.send(token).await.unwrap();
+    for _ in 0..2 {
+        let (mut device, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+        assert_eq!(read_line(&mut device).await, "KEPT 7\n");
+        device.write_all(b"BYE\n").await.unwrap();
+        bench.until_state(LinkState::Down).await;
+    }
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn datagrams_are_taken_from_the_device_only() {
     let device = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let announce = std::net::UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();

@@ -32,10 +32,17 @@ struct Toy {
     tally: Tally,
     out: VecDeque<Output>,
     heard_at: Mono,
+    stored: Option<StoreToken>,
 }
 
 fn open(_: &Settings, now: Now) -> Opened {
-    Ok(Box::new(Toy { line: Vec::new(), tally: Tally::default(), out: VecDeque::new(), heard_at: now.mono }))
+    Ok(Box::new(Toy {
+        line: Vec::new(),
+        tally: Tally::default(),
+        out: VecDeque::new(),
+        heard_at: now.mono,
+        stored: None,
+    }))
 }
 
 impl Session for Toy {
@@ -52,7 +59,14 @@ impl Session for Toy {
                     }
                 }
             }
-            Input::Stored(token) => self.say(format!("OK {}\n", token.0)),
+            Input::Stored(token) => {
+                self.stored = Some(token);
+                self.say(format!("OK {}\n", token.0));
+            }
+            Input::Keepsake(bytes) => {
+                self.stored = String::from_utf8_lossy(bytes).parse().ok().map(StoreToken);
+                self.say(format!("KEPT {}\n", String::from_utf8_lossy(bytes)));
+            }
             Input::Timeout => {}
             Input::Close => {
                 self.say("CLOSING\n".to_owned());
@@ -70,6 +84,10 @@ impl Session for Toy {
         let mut tally = self.tally;
         tally.pending = self.line.len() as u64;
         tally
+    }
+
+    fn keepsake(&self) -> Option<Vec<u8>> {
+        self.stored.map(|token| token.0.to_string().into_bytes())
     }
 }
 

@@ -121,6 +121,8 @@ struct Room {
     kind: &'static PeerKind,
     options: PeerOptions,
     session: Option<Box<dyn Session>>,
+    /// The session before it, for its keepsake.
+    last: Option<Box<dyn Session>>,
     peer: Box<dyn Peer>,
     now: Now,
     reopen_at: Mono,
@@ -149,6 +151,7 @@ impl Room {
             peer: (kind.open)(&options),
             options,
             session: None,
+            last: None,
             now: BEGIN,
             reopen_at: BEGIN.mono,
             session_at: BEGIN.mono,
@@ -188,7 +191,8 @@ impl Room {
     fn step(&mut self) {
         if self.session.is_none() && self.now.mono >= self.reopen_at {
             let settings = Settings::check(self.driver.settings, &[]).expect("defaults make a session");
-            self.session = Some((self.driver.open)(&settings, self.now).expect("defaults make a session"));
+            let session = self.driver.open_after(&settings, self.now, self.last.as_deref());
+            self.session = Some(session.expect("defaults make a session"));
             if matches!(self.transport, Transport::TcpListen { .. } | Transport::TcpConnect { .. }) {
                 // A TCP connection has a new conversation at both its ends; nothing of the old one arrives.
                 self.peer = (self.kind.open)(&self.options);
@@ -240,7 +244,7 @@ impl Room {
                 Output::Hangup(_) => {
                     self.hangups += 1;
                     self.ended += session.tally();
-                    self.session = None;
+                    self.last = self.session.take();
                     self.reopen_at = self.now.mono + REOPEN_AFTER;
                 }
                 Output::Wait { until, .. } => {

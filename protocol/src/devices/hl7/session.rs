@@ -9,6 +9,7 @@ use crate::hl7::mllp::{self, Framer, Piece};
 use crate::hl7::scan::{Message, messages};
 use crate::model::{Event, Ignored, Malformed, Mono, Now, StoreToken, Tally};
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
 /// From the start byte to the end of a message.
@@ -46,12 +47,24 @@ struct Waiting {
     frames: Vec<u8>,
 }
 
-/// GE and others use one control id for ever, so the content must agree too before a message counts as a repetition.
-#[derive(PartialEq, Eq)]
+/// A message that was taken.
 struct Seen {
-    sender_and_id: Vec<u8>,
-    length: usize,
-    digest: u32,
+    digest: Digest,
+    /// What must be on disk before it is known to be.
+    after: StoreToken,
+}
+
+/// Of a whole message, MSH-3 and MSH-10 among the rest: GE and others use one control id for ever, so the content must agree too.
+type Digest = [u8; 16];
+
+fn digest(message: &[u8]) -> Digest {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(message);
+    let mut out = [0; 16];
+    out[..8].copy_from_slice(&hasher.finish().to_le_bytes());
+    out[8..12].copy_from_slice(&crc32c::crc32c(message).to_le_bytes());
+    out[12..].copy_from_slice(&(message.len() as u32).to_le_bytes());
+    out
 }
 
 /// What became of a message, for the account of bytes.
@@ -64,17 +77,25 @@ enum Outcome {
     Malformed(Malformed),
 }
 
+/// A resent message has the same sender, control id and content. Without any time in it, equal content is merely an equal state.
+fn identifiable(message: &Message<'_>, report: &message::Report<'_>) -> bool {
+    let header: [&[u8]; 11] = message.header().fields();
+    !header[10].is_empty() && report.made_at.is_some()
+}
+
 impl Session for Hl7Session {
     fn handle(&mut self, now: Now, input: Input<'_>) {
+        if let Input::Stored(token) = input {
+            // After the end of the conversation too: the keepsake tells what is on disk.
+            self.stored = self.stored.max(token);
+        }
         if self.has_hung_up {
             return;
         }
         match input {
+            Input::Keepsake(bytes) => self.remember(bytes),
             Input::Received { bytes, .. } => self.received(now, bytes),
-            Input::Stored(token) => {
-                self.stored = self.stored.max(token);
-                self.release_answers();
-            }
+            Input::Stored(_) => self.release_answers(),
             Input::Timeout => {
                 if self.begun_at.is_some_and(|begun_at| now.mono >= begun_at + MESSAGE_ENDS_WITHIN) {
                     self.give_up(now);
@@ -101,6 +122,12 @@ impl Session for Hl7Session {
         let mut tally = self.tally;
         tally.pending = self.framer.pending() as u64;
         tally
+    }
+
+    /// What is on disk, so that a message whose answer was lost with the connection is not taken twice.
+    fn keepsake(&self) -> Option<Vec<u8>> {
+        let stored = self.recent.iter().filter(|seen| seen.after <= self.stored);
+        Some(stored.flat_map(|seen| seen.digest).collect())
     }
 }
 
@@ -240,7 +267,8 @@ impl Hl7Session {
             self.answer(now, &message, charset, Verdict::Rejected(Fault::UNKNOWN_KEY));
             return Outcome::Ignored(Ignored::NotOurs);
         }
-        if self.is_repetition(&message, &report) {
+        let digest = identifiable(&message, &report).then(|| digest(message.bytes()));
+        if digest.is_some_and(|digest| self.recent.iter().any(|seen| seen.digest == digest)) {
             self.answer(now, &message, charset, Verdict::Accepted);
             return Outcome::Ignored(Ignored::Duplicate);
         }
@@ -265,6 +293,9 @@ impl Hl7Session {
         }
         self.checkpoint.0 += 1;
         self.event(Event::Checkpoint(self.checkpoint));
+        if let Some(digest) = digest {
+            self.remember_one(Seen { digest, after: self.checkpoint });
+        }
         self.answer(now, &message, charset, Verdict::Accepted);
         Outcome::Used { refused: report.refused.iter().map(|(_, bytes)| bytes).sum() }
     }
@@ -275,25 +306,16 @@ impl Hl7Session {
         Outcome::Ignored(Ignored::UnknownMessage)
     }
 
-    /// A resent message has the same sender, control id and content. Without any time in it, equal content is merely an equal state.
-    fn is_repetition(&mut self, message: &Message<'_>, report: &message::Report<'_>) -> bool {
-        let header: [&[u8]; 11] = message.header().fields();
-        if header[10].is_empty() || report.made_at.is_none() {
-            return false;
-        }
-        let seen = Seen {
-            sender_and_id: [header[3], b"\r", header[10]].concat(),
-            length: message.bytes().len(),
-            digest: crc32c::crc32c(message.bytes()),
-        };
-        if self.recent.contains(&seen) {
-            return true;
-        }
+    fn remember(&mut self, keepsake: &[u8]) {
+        let (digests, _) = keepsake.as_chunks();
+        digests.iter().for_each(|digest| self.remember_one(Seen { digest: *digest, after: StoreToken(0) }));
+    }
+
+    fn remember_one(&mut self, seen: Seen) {
         if self.recent.len() == RECENT_MAX {
             self.recent.pop_front();
         }
         self.recent.push_back(seen);
-        false
     }
 
     /// An answer leaves after everything taken before it is on disk, so answers are in order and never early.

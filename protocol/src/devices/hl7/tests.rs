@@ -36,6 +36,12 @@ impl Link {
         Self { session, events: Vec::new(), answers: Vec::new(), hangup: None, stores: true, now: at(0) }
     }
 
+    /// The connection is cut, and the sender calls again.
+    fn reconnect(&mut self, ms: u64) {
+        self.session = DRIVER.open_after(&Settings::default(), at(ms), Some(&*self.session)).unwrap();
+        self.answers.clear();
+    }
+
     fn handle(&mut self, now: Now, input: Input<'_>) {
         self.now = now;
         self.session.handle(now, input);
@@ -208,6 +214,50 @@ fn a_repetition_is_acknowledged_again_and_not_taken_again() {
     assert_eq!(link.acknowledged(), ["AA|constant"; 3]);
     assert_eq!(link.numerics().len(), 2);
     assert_eq!(link.session.tally().ignored(Ignored::Duplicate), text.len() as u64 + 3);
+}
+
+#[test]
+fn a_message_resent_after_a_reconnection_is_taken_once() {
+    let mut link = Link::with(&[]);
+    let text = message("1", 0, &[HR]);
+    link.take(0, &text);
+    for ms in [1000, 2000] {
+        link.reconnect(ms);
+        link.take(ms, &text);
+        assert_eq!(link.acknowledged(), ["AA|1"], "it is on disk: answered at once");
+        assert_eq!(link.numerics().len(), 1);
+        assert_eq!(link.session.tally().ignored(Ignored::Duplicate), text.len() as u64 + 3);
+    }
+    link.take(3000, &message("1", 3, &[HR]));
+    assert_eq!(link.numerics().len(), 2, "the same control id with other content is another message");
+}
+
+#[test]
+fn what_was_not_stored_before_the_connection_ended_is_taken_again() {
+    let mut link = Link::with(&[]);
+    link.stores = false;
+    let (one, other) = (message("1", 0, &[HR]), message("2", 1, &[HR]));
+    link.take(0, &one);
+    link.take(1000, &other);
+    link.handle(at(2000), Input::Close);
+    link.handle(at(3000), Input::Stored(StoreToken(1)));
+    assert_eq!(link.acknowledged(), [""; 0], "nobody is there any more");
+    link.reconnect(4000);
+    link.take(4000, &one);
+    link.take(4001, &other);
+    assert_eq!(link.acknowledged(), ["AA|1"]);
+    assert_eq!(link.numerics().len(), 3);
+}
+
+#[test]
+fn a_keepsake_is_bounded_and_any_bytes_are_one() {
+    let mut link = Link::with(&[]);
+    for n in 0..300 {
+        link.take(n, &message(&n.to_string(), 0, &[]));
+    }
+    assert_eq!(link.session.keepsake().unwrap().len(), 256 * 16);
+    link.handle(at(300), Input::Keepsake(&[7; 10_001]));
+    assert_eq!(link.session.keepsake().unwrap().len(), 256 * 16);
 }
 
 #[test]

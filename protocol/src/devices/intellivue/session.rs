@@ -472,7 +472,7 @@ impl Session for Intellivue {
             }
             Input::Close => self.close(now.mono),
             // Nothing here is acknowledged to the monitor by content.
-            Input::Stored(_) | Input::Timeout => {}
+            Input::Stored(_) | Input::Timeout | Input::Keepsake(_) => {}
         }
         self.tick(now.mono);
     }

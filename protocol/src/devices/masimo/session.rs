@@ -238,7 +238,7 @@ impl Session for Oximeter {
                 self.outputs.push_back(Output::Hangup(Hangup::Closed));
             }
             // No checkpoints are asked for: the device repeats itself and waits for nobody.
-            Input::Stored(_) => {}
+            Input::Stored(_) | Input::Keepsake(_) => {}
         }
         self.pass(now);
     }
