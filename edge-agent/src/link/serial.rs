@@ -1,7 +1,8 @@
 //! A serial port that is read on a coarse timer while bytes come, and costs nothing while none do.
 //!
 //! A device at 9600 baud delivers a few bytes every 16 ms; waking up for each costs more than all decoding. So the port is
-//! looked at every [`TICK`] as long as it speaks, and handed to the kernel's readiness queue only once it has fallen quiet.
+//! looked at every [`TICK`] as long as it speaks, and handed to the kernel's readiness queue when a look found nothing: devices
+//! speak in bursts, and a second look costs more than the kernel's word. It is the link that keeps the time between two looks.
 
 use super::port::Arrived;
 use cotside_config::agent::Line;
@@ -16,14 +17,11 @@ use tokio::io::unix::AsyncFd;
 
 /// Bytes wait in the kernel for at most this long; at 115,200 baud that is 576 of its 4,096.
 pub(super) const TICK: Duration = Duration::from_millis(50);
-/// Looks without a byte after which the port is quiet.
-const QUIET_AFTER: u32 = 2;
 /// What may wait for a line that takes nothing (handshake lines, dead adapter).
 const UNSENT_MAX: usize = 16 * 1024;
 
 pub(super) struct Serial {
     tty: TTYPort,
-    empty_looks: u32,
     unsent: VecDeque<u8>,
 }
 
@@ -50,7 +48,7 @@ impl Serial {
             .timeout(Duration::ZERO)
             .open_native()
             .map_err(why_not_opened)?;
-        Ok(Self { tty, empty_looks: QUIET_AFTER, unsent: VecDeque::new() })
+        Ok(Self { tty, unsent: VecDeque::new() })
     }
 
     pub(super) async fn arrived(&mut self, buffer: &mut [u8]) -> io::Result<Arrived> {
@@ -58,19 +56,14 @@ impl Serial {
             self.flush()?;
             match self.tty.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::BrokenPipe.into()),
-                Ok(count) => {
-                    self.empty_looks = 0;
-                    return Ok(Arrived::Bytes(Path::Line, count));
-                }
+                Ok(count) => return Ok(Arrived::Bytes(Path::Line, count)),
                 Err(error) if is_nothing_yet(&error) => {}
                 Err(error) => return Err(gone(error)),
             }
-            if self.empty_looks < QUIET_AFTER || !self.unsent.is_empty() {
-                self.empty_looks += 1;
-                tokio::time::sleep(TICK).await;
-            } else {
+            if self.unsent.is_empty() {
                 self.speaks().await?;
-                self.empty_looks = 0;
+            } else {
+                tokio::time::sleep(TICK).await;
             }
         }
     }
@@ -90,7 +83,6 @@ impl Serial {
             return Err(io::ErrorKind::TimedOut.into());
         }
         self.unsent.extend(bytes);
-        self.empty_looks = 0;
         self.flush()
     }
 
