@@ -192,6 +192,11 @@ function takeBeds(frame: BedsFrame, at: number): void {
 }
 
 function keep(view: BedView, hubAtMs: number, receivedAt: number): void {
+  const before = bedState(view.bed).peek()?.view
+  // Another child lies there: what was drawn is not theirs.
+  if (before !== undefined && before.patient?.identifier !== view.patient?.identifier) {
+    for (const trace of bedWaves(view.bed).traces.peek()) trace.forget()
+  }
   bedState(view.bed).value = { view, hubAtMs, receivedAt }
 }
 

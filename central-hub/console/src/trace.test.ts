@@ -27,6 +27,13 @@ test('a missing sample is no number, and a missing chunk leaves more than the ga
   assert.ok((seen[2]?.[0] ?? 0) - (seen[1]?.[0] ?? 0) > trace.gapMs)
 })
 
+test('h2: of a child that has left nothing stays to be drawn', () => {
+  const trace = new Trace(channel)
+  trace.push(0, Int32Array.of(0, 2, 4))
+  trace.forget()
+  assert.deepEqual(all(trace, -1, 1_000), [])
+})
+
 test('chunks that overlap do not run backwards', () => {
   const trace = new Trace(channel)
   trace.push(0, Int32Array.of(0, 0, 0))

@@ -31,6 +31,10 @@ export class Trace {
     return endMs
   }
 
+  forget(): void {
+    this.pieces = []
+  }
+
   // Samples with `fromMs < time <= toMs`, oldest first; `y` is NaN where there is no sample. Two neighbours further apart
   // than `gapMs` have nothing between them.
   each(fromMs: number, toMs: number, visit: (timeMs: number, y: number) => void): void {

@@ -321,9 +321,8 @@ impl Inbound {
             refused: refused.clone(),
         };
         self.outputs.push_back(Output::Send(Downstream::Welcome, json(&welcome)));
-        match &refused {
-            Some(words) => self.outputs.push_back(Output::Tell("provenance-refused", words.clone())),
-            None => {}
+        if let Some(words) = &refused {
+            self.outputs.push_back(Output::Tell("provenance-refused", words.clone()));
         }
         if self.connected && refused.is_some() {
             self.outputs.push_back(Output::Show(News::Disconnected { why: "its data is not taken here" }));

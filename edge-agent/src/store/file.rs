@@ -5,6 +5,7 @@ use cotside_protocol::wire::block::Epoch;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -65,6 +66,9 @@ impl From<rusqlite::Error> for Unfit {
 /// Opens or creates the log in `directory`. True beside it: the log is new.
 pub(super) fn open(directory: &Path) -> Result<(Connection, bool), Unfit> {
     fs::create_dir_all(directory).map_err(|error| Unfit::Place(error.to_string()))?;
+    // A patient's data: readable by the agent's user only. The files beside it take over these permissions. Whatever is wrong
+    // with the place is said by the open that follows.
+    let _ = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(directory.join(FILE));
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX

@@ -63,6 +63,22 @@ fn stored(told: &[FromStore]) -> Vec<&Row> {
 }
 
 #[test]
+fn s7_the_log_is_readable_by_the_agents_user_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = place("mode");
+    let mut store = open(&directory);
+    append(&mut store, 0, &[Lane::Numeric]);
+    for file in std::fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+        let (name, mode) = (file.file_name(), file.metadata().unwrap().permissions().mode());
+        if name.to_string_lossy().starts_with(super::file::FILE) {
+            assert_eq!(mode & 0o077, 0, "{name:?}");
+        }
+    }
+    drop(store);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
 fn a_full_disk_still_takes_alarms_and_says_so_until_there_is_room() {
     let directory = place("full");
     let mut store = open(&directory);
