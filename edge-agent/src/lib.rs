@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod alarm;
+mod backoff;
 pub mod bed;
 pub mod commands;
 pub mod enroll;

@@ -1,8 +1,7 @@
 //! A link: one cable or socket, the session on it, and everything that goes wrong between them.
 //!
-//! [`run`] is the shell that drives a driver's session; back-off, identity, quota and state are pure and stand beside it.
+//! [`run`] is the shell that drives a driver's session; identity, quota and state are pure and stand beside it.
 
-mod backoff;
 mod datagram;
 mod identity;
 mod port;

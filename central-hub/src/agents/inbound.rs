@@ -12,7 +12,6 @@ mod rules;
 
 use self::intake::{Intake, split};
 use self::lane::{Lanes, Taken};
-use super::watermark::Watermark;
 use crate::feed::News;
 use crate::store::blocks::{Addition, Known};
 use bytes::Bytes;
@@ -22,6 +21,7 @@ use cotside_protocol::wire::convert::{from_hex, hex};
 use cotside_protocol::wire::downstream::{Ack, Alive, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Lane, Upstream};
 use cotside_protocol::wire::upstream::{Announce, Hello, Record, Status, WIRE_VERSION};
+use cotside_protocol::wire::watermark::Watermark;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;

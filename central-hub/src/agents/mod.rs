@@ -14,7 +14,6 @@ pub mod inbound;
 pub mod quota;
 pub mod roll;
 pub mod run;
-pub mod watermark;
 
 use crate::feed::Item;
 use crate::store::Store;

@@ -1,10 +1,10 @@
 //! Which blocks are there, and how far has each lane of each log come?
 
-use crate::agents::watermark::Watermark;
 use bytes::Bytes;
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::block::Epoch;
 use cotside_protocol::wire::topic::{AgentId, Lane};
+use cotside_protocol::wire::watermark::Watermark;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Names one lane of one life of one agent's log.
@@ -120,7 +120,7 @@ pub fn append(connection: &Connection, addition: &Addition) -> rusqlite::Result<
     let mut mark = watermark(connection, source)?;
     let mut moved = false;
     for row in &addition.blocks {
-        if mark.has_all(row.seq, row.end) || mark.insert(row.seq, row.end).is_err() {
+        if mark.has_all(row.seq, row.end) || mark.insert_bounded(row.seq, row.end).is_err() {
             continue;
         }
         moved = true;

@@ -1,12 +1,12 @@
 //! The link's shell: opens the port, carries bytes and time to the driver's session and its events to the bed, and opens again.
 
-use super::backoff::Backoff;
 use super::identity::{Followed, Guard};
 use super::port::{Arrived, Opener, Port};
 use super::quota::Quota;
 use super::serial::TICK;
 use super::state::State;
 use super::tap::Tap;
+use crate::backoff::Backoff;
 use crate::row::{Heard, LinkIndex, News};
 use anyhow::Result;
 use cotside_config::agent::Link;
@@ -24,6 +24,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
+/// Between two tries to open a port.
+const WAIT_MIN: Duration = Duration::from_millis(250);
+/// A cable that is put back is found within this time.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// A polite goodbye may take this long.
 const GOODBYE_MAX: Duration = Duration::from_millis(500);
@@ -47,7 +51,7 @@ pub struct Wires {
 
 /// Runs one link until it is told to stop. A defect in its driver becomes a technical alarm and a restart, and touches no other.
 pub async fn run(index: LinkIndex, link: Arc<Link>, wires: Wires, mut stop: Stop) -> Result<()> {
-    let mut backoff = Backoff::new(wires.seed);
+    let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX, wires.seed);
     loop {
         let task = tokio::spawn(attempt(index, Arc::clone(&link), wires.clone(), stop.clone()));
         let Err(error) = task.await else { return Ok(()) };
@@ -143,7 +147,7 @@ enum Drained {
 impl Running {
     async fn run(mut self) {
         let mut opener = Opener::new(&self.link);
-        let mut backoff = Backoff::new(self.wires.seed);
+        let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX, self.wires.seed);
         loop {
             self.state.opening();
             self.report().await;

@@ -4,12 +4,12 @@
 //! `total` counts the lane's bytes up to and including the row, so that sums are differences and nothing is ever scanned.
 
 use super::file::{self, Label, Unfit};
-use super::ranges::Ranges;
 use crate::row::{Draft, HeldRow, Log, Row};
 use cotside_protocol::model::{Mono, Now, Provenance, Wall};
 use cotside_protocol::wire::block::{self, Body, Decoder, Encoder, Epoch, Gap, GapCause, Header};
 use cotside_protocol::wire::topic::Lane;
 use cotside_protocol::wire::upstream::{LaneSeqs, OutboxStatus};
+use cotside_protocol::wire::watermark::Watermark;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(super) struct LaneState {
     /// Bytes ever stored in this lane.
     total: u64,
     group_at: Option<Mono>,
-    pub(super) acked: Ranges,
+    pub(super) acked: Watermark,
     /// Gap records that stand in place of rows, by their own seq.
     pub(super) gaps: BTreeMap<u64, GapRow>,
     pub(super) dropped: u64,
@@ -129,7 +129,7 @@ impl Ledger {
             let counted = |what: &str| meta(&self.db, &format!("{what}-{}", lane.name()));
             // A log that was pruned empty still knows where it was.
             state.next = state.next.max(unsigned(counted("next")?.unwrap_or(0)));
-            state.acked = Ranges::new(unsigned(counted("below")?.unwrap_or(0)).min(state.next));
+            state.acked = Watermark::new(unsigned(counted("below")?.unwrap_or(0)).min(state.next));
             state.dropped = unsigned(counted("dropped")?.unwrap_or(0));
         }
         Ok(())
@@ -351,7 +351,7 @@ impl Ledger {
     /// The hub's word on what it has committed in a lane.
     pub(super) fn settle(&mut self, lane: Lane, below: u64, ranges: &[(u64, u64)]) {
         let state = &mut self.lanes[lane as usize];
-        let mut acked = Ranges::new(below.min(state.next));
+        let mut acked = Watermark::new(below.min(state.next));
         ranges.iter().for_each(|&(first, end)| acked.insert(first, end.min(state.next)));
         state.acked = acked;
     }

@@ -5,11 +5,9 @@
 
 mod file;
 mod ledger;
-mod ranges;
 mod room;
 mod run;
 
-pub use ranges::Ranges;
 pub use run::{ASKS_MAX, FROM_STORE_MAX, REQUESTS_MAX, Wires, run};
 
 use crate::row::{Draft, FromStore, HeldRow, Log, Row};

@@ -44,7 +44,7 @@ impl Ledger {
     fn forget_acked(&mut self) -> rusqlite::Result<bool> {
         for lane in [Lane::Waveform, Lane::Numeric, Lane::Alarm] {
             let acked = self.lanes[lane as usize].acked.clone();
-            let ranges = std::iter::once((0, acked.below())).chain(acked.above().iter().copied());
+            let ranges = std::iter::once((0, acked.below())).chain(acked.ranges().iter().copied());
             for (first, end) in ranges {
                 if self.delete(lane, first, end, Wall(i64::MAX))? {
                     return Ok(true);

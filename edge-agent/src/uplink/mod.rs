@@ -1,11 +1,9 @@
 //! What brings the log to the hub: a pure outbox that decides what to send, and a shell that holds the connection.
 
-mod backoff;
 pub mod credentials;
 mod outbox;
 mod run;
 pub(crate) mod words;
 
-pub use backoff::Backoff;
 pub use outbox::{Count, Input, Outbox, Output, Taken};
 pub use run::{Settings, UPLINK_REQUESTS_MAX, Wires, run};

@@ -10,13 +10,14 @@ mod conversation;
 mod rows;
 
 use crate::row::{FromStore, Log, UplinkRequest};
-use crate::store::{Ask, Ranges};
+use crate::store::Ask;
 use bytes::Bytes;
 use cotside_protocol::model::{Mono, Now};
 use cotside_protocol::wire::convert::hex;
 use cotside_protocol::wire::downstream::{Ack, Alive, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Lane, Upstream};
 use cotside_protocol::wire::upstream::{Announce, Provenance, Status};
+use cotside_protocol::wire::watermark::Watermark;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -121,9 +122,9 @@ enum Phase {
 #[derive(Debug, Default)]
 struct LaneOut {
     next: u64,
-    acked: Ranges,
+    acked: Watermark,
     /// Acknowledged, or sent in this conversation.
-    sent: Ranges,
+    sent: Watermark,
 }
 
 /// A payload that was sent and is not acknowledged by the hub.

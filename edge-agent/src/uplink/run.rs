@@ -3,10 +3,10 @@
 //! Each connection has an MQTT client of its own, with a clean start: what the client held when a connection ends is
 //! thrown away with it, and the outbox sends again what the hub does not have.
 
-use super::backoff::Backoff;
 use super::credentials::{Credentials, TrustedTime};
 use super::outbox::{Input, Outbox, Output, Taken};
 use super::words;
+use crate::backoff::Backoff;
 use crate::row::{BedNotice, FromStore, Log, UplinkRequest};
 use crate::store::Ask;
 use anyhow::Result;
@@ -28,6 +28,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender};
 
+const WAIT_MIN: Duration = Duration::from_millis(200);
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// A connection that held this long was a good one: the next try begins anew.
+const STEADY_AFTER: Duration = Duration::from_secs(60);
 /// Announces and statuses the bed may be ahead of the uplink, which never waits for anything but the next event.
 pub const UPLINK_REQUESTS_MAX: usize = 32;
 
@@ -62,7 +66,7 @@ pub struct Wires {
 /// Runs until asked to stop. Never fails: a hub that is away is what an outbox is for.
 pub async fn run(settings: Settings, log: Log, clock: Clock, wires: Wires, mut stop: Stop) -> Result<()> {
     let time = Arc::new(TrustedTime::new(clock, log.trusted));
-    let mut backoff = Backoff::new(getrandom::u64().unwrap_or(1));
+    let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX, getrandom::u64().unwrap_or(1));
     let mut uplink = Uplink::new(&settings, log, clock, time, wires);
     loop {
         let began = clock.now().mono;
@@ -82,7 +86,10 @@ pub async fn run(settings: Settings, log: Log, clock: Clock, wires: Wires, mut s
             }
         }
         let now = clock.now().mono;
-        let until = now + backoff.next(now.since(began));
+        if now.since(began) >= STEADY_AFTER {
+            backoff.reset();
+        }
+        let until = now + backoff.next();
         if uplink.wait(until, &mut stop).await {
             return Ok(());
         }

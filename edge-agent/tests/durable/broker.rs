@@ -3,12 +3,13 @@
 use super::authority::{Authority, Pair, enrolled};
 use super::*;
 use cotside_edge_agent::row::{BedNotice, StoreRequest, UplinkRequest};
-use cotside_edge_agent::store::{self, Ranges};
+use cotside_edge_agent::store;
 use cotside_edge_agent::uplink;
 use cotside_protocol::wire::block;
 use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Topic, Upstream, up_filter};
 use cotside_protocol::wire::upstream::{Announce, Hello, Provenance as WireProvenance};
+use cotside_protocol::wire::watermark::Watermark;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stages;
 use rumqttc::v5::mqttbytes::QoS;
@@ -82,7 +83,7 @@ impl Drop for Broker {
 #[derive(Default)]
 struct Hub {
     rows: BTreeMap<(Lane, u64), Vec<u8>>,
-    taken: [Ranges; 3],
+    taken: [Watermark; 3],
     epoch: String,
     announces: u32,
     duplicates: u32,
@@ -94,7 +95,7 @@ impl Hub {
         let ack = |lane: Lane| LaneAck {
             lane: lane.name().into(),
             below: self.taken[lane as usize].below(),
-            ranges: self.taken[lane as usize].above().iter().map(|&(first, end)| [first, end]).collect(),
+            ranges: self.taken[lane as usize].ranges().iter().map(|&(first, end)| [first, end]).collect(),
         };
         Lane::ALL.into_iter().map(ack).collect()
     }
@@ -348,11 +349,11 @@ fn every_row_reaches_the_hub_though_the_broker_is_killed_and_forgets() {
         // Another start on the same log: the stop and the new start go out.
         let again = Agent::start(&place, credentials);
         serve(&mut hub, &client, &mut events, again.clock, |hub| {
-            hub.taken.iter().map(Ranges::below).sum::<u64>() >= 601 + 2
+            hub.taken.iter().map(Watermark::below).sum::<u64>() >= 601 + 2
         })
         .await;
-        assert!(hub.taken.iter().all(|taken| taken.above().is_empty()), "no hole");
-        assert_eq!(hub.rows.len() as u64, hub.taken.iter().map(Ranges::below).sum::<u64>());
+        assert!(hub.taken.iter().all(|taken| taken.ranges().is_empty()), "no hole");
+        assert_eq!(hub.rows.len() as u64, hub.taken.iter().map(Watermark::below).sum::<u64>());
         assert!(again.stages.stop().await);
     });
 }

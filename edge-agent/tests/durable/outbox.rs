@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use cotside_edge_agent::row::{FromStore, HeldRow, Log, Row, UplinkRequest};
-use cotside_edge_agent::store::{Ask, Ranges};
+use cotside_edge_agent::store::Ask;
 use cotside_edge_agent::uplink::{Input, Outbox, Output, Taken};
 use cotside_protocol::model::{Now, Wall};
 use cotside_protocol::wire::block::Epoch;
@@ -10,6 +10,7 @@ use cotside_protocol::wire::convert::hex;
 use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Lane, Upstream};
 use cotside_protocol::wire::upstream::{Announce, Hello, LaneSeqs, Provenance};
+use cotside_protocol::wire::watermark::Watermark;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ struct Hub {
     up: bool,
     store: u64,
     rows: [BTreeMap<u64, (u64, Bytes)>; 3],
-    committed: [Ranges; 3],
+    committed: [Watermark; 3],
     uncommitted: Vec<(Now, Lane, u64, u64, Bytes)>,
     duplicates: u64,
     conflicts: u64,
@@ -89,7 +90,7 @@ impl Hub {
         self.uncommitted = rest;
         for (_, lane, seq, end, bytes) in &due {
             let lane = *lane as usize;
-            if self.committed[lane].contains(*seq) {
+            if self.committed[lane].has(*seq) {
                 match self.rows[lane].get(seq) {
                     Some((_, held)) if held == bytes => self.duplicates += 1,
                     Some(_) | None => self.conflicts += 1,
@@ -106,7 +107,7 @@ impl Hub {
         let ack = |lane: Lane| LaneAck {
             lane: lane.name().into(),
             below: self.committed[lane as usize].below(),
-            ranges: self.committed[lane as usize].above().iter().take(32).map(|&(a, b)| [a, b]).collect(),
+            ranges: self.committed[lane as usize].ranges().iter().take(32).map(|&(a, b)| [a, b]).collect(),
         };
         Lane::ALL.into_iter().map(ack).collect()
     }
@@ -138,7 +139,7 @@ struct World {
     outbox: Outbox,
     weather: Weather,
     store: [Vec<HeldRow>; 3],
-    settled: [Ranges; 3],
+    settled: [Watermark; 3],
     next: [u64; 3],
     told: Vec<(Now, FromStore)>,
     hub: Hub,
@@ -150,7 +151,7 @@ struct World {
     last_on_wire: Now,
     /// Backlog payloads of this conversation that the outbox was not told are committed.
     backlog: Vec<(Lane, u64, u64, usize)>,
-    acked_said: [Ranges; 3],
+    acked_said: [Watermark; 3],
     alarms_at_once: u64,
     seed: u64,
 }
@@ -242,7 +243,7 @@ impl World {
                 self.tell(due, FromStore::Rows { lane, from, rows });
             }
             Ask::Settled { lane, below, ranges, .. } => {
-                let mut settled = Ranges::new(below);
+                let mut settled = Watermark::new(below);
                 ranges.iter().for_each(|&(a, b)| settled.insert(a, b));
                 self.settled[lane as usize] = settled;
             }

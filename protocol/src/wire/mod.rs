@@ -7,3 +7,4 @@ pub mod convert;
 pub mod downstream;
 pub mod topic;
 pub mod upstream;
+pub mod watermark;

@@ -28,6 +28,8 @@ pub(super) struct Agent {
 pub(super) struct Line {
     pub(super) driver: &'static Driver,
     pub(super) session: Option<Box<dyn Session>>,
+    /// The session before it, for its keepsake.
+    last: Option<Box<dyn Session>>,
     pub(super) reopen_at: Mono,
     pub(super) peer: Box<dyn Peer>,
     pub(super) body: Newborn,
@@ -58,6 +60,7 @@ pub(super) fn line(name: &str, seed: u64, count: Option<Sent>, faults: Faults, d
     Line {
         driver,
         session: None,
+        last: None,
         reopen_at: START.mono,
         peer,
         body: Newborn::new(seed, START.mono, (0..50).map(apnoea).collect()),
@@ -107,7 +110,7 @@ impl BedWorld {
     pub(super) fn die(&mut self, back_at: Mono) -> bool {
         self.back_at = back_at;
         for line in &mut self.lines {
-            line.session = None;
+            (line.session, line.last) = (None, None);
         }
         self.network = Network::default();
         self.agent.take().is_some()
@@ -241,7 +244,8 @@ impl Line {
         if self.session.is_none() && now.mono >= self.reopen_at {
             findings.reopened += 1;
             let settings = Settings::check(self.driver.settings, &[]).expect("defaults are valid");
-            self.session = Some((self.driver.open)(&settings, now).expect("defaults open"));
+            let session = self.driver.open_after(&settings, now, self.last.as_deref());
+            self.session = Some(session.expect("defaults open"));
             bed.handle(now, BedIn::Heard(Heard { link, at: now, what: News::Opened }));
         }
         while let PeerOutput::Transmit { bytes, .. } = self.peer.poll(now, &self.body) {
@@ -302,6 +306,7 @@ impl Line {
         findings.tally.received += tally.received;
         findings.tally.decoded += tally.decoded;
         findings.tally.frames += tally.frames;
+        self.last = Some(session);
     }
 
     pub(super) fn status(&self, link: u8) -> LinkStatus {

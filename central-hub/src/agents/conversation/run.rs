@@ -2,13 +2,13 @@
 
 use crate::agents::House;
 use crate::agents::inbound::{Inbound, Input, Output, Receipt, Refusal, Ticket};
-use crate::agents::watermark::Watermark;
 use crate::feed::Item;
 use crate::store::blocks::{self, Known};
 use crate::store::events;
 use anyhow::Result;
 use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::{AgentId, Downstream};
+use cotside_protocol::wire::watermark::Watermark;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;

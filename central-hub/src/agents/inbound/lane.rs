@@ -1,10 +1,10 @@
 //! What of each lane was taken and what is committed, and whether a repetition is one.
 
 use super::intake::Part;
-use crate::agents::watermark::Watermark;
 use crate::store::blocks::{Known, Source, digest};
 use cotside_protocol::wire::downstream::LaneAck;
 use cotside_protocol::wire::topic::Lane;
+use cotside_protocol::wire::watermark::Watermark;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Checksums remembered per lane: half an hour of seconds, far more than is ever under way.
@@ -68,7 +68,7 @@ impl Lanes {
             state.ack_due = true;
             return if is_one && differs { Taken::Conflict } else { Taken::Known };
         }
-        if state.taken.insert(seq, part.end).is_err() {
+        if state.taken.insert_bounded(seq, part.end).is_err() {
             return Taken::TooScattered;
         }
         state.remember(seq, digest);

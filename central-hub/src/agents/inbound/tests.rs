@@ -1,13 +1,13 @@
 //! The intake in virtual time, with a store that answers when a test wants it to.
 
 use super::{Inbound, Input, Output, Receipt, Refusal, Rules, Ticket};
-use crate::agents::watermark::Watermark;
 use crate::feed::News;
 use crate::store::blocks::{Addition, Known, Source};
 use bytes::Bytes;
 use cotside_protocol::model::{Code, Decimal, Mono, Now, Pace, Provenance, Quality, Site, Wall};
 use cotside_protocol::wire::block::{Body, Channel, Encoder, Epoch, Header, Sample};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Lane, Upstream};
+use cotside_protocol::wire::watermark::Watermark;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ impl Scene {
 
     fn committed(&mut self, ticket: u64, below: u64) {
         let mut mark = Watermark::default();
-        mark.insert(0, below).unwrap();
+        mark.insert(0, below);
         self.give(Input::Committed(Ticket(ticket), mark));
     }
 

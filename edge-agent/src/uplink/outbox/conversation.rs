@@ -1,12 +1,13 @@
 //! The conversation: hello, welcome, acknowledgements, and the hub's heartbeat.
 
 use super::{Kind, Outbox, Output, Phase, TRUST_EVERY, Taken};
-use crate::store::{Ask, Ranges};
+use crate::store::Ask;
 use cotside_protocol::model::{Now, Wall};
 use cotside_protocol::wire::convert::{from_hex, hex};
 use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{Lane, Upstream};
 use cotside_protocol::wire::upstream::{Hello, LaneSeqs, WIRE_VERSION};
+use cotside_protocol::wire::watermark::Watermark;
 
 impl Outbox {
     pub(super) fn greet(&mut self, now: Now, hellos: u32) {
@@ -38,7 +39,7 @@ impl Outbox {
             self.out.push_back(Output::Hub { reachable: false, detail, bed: welcome.bed });
             return;
         }
-        let mut lanes: [Ranges; 3] = Default::default();
+        let mut lanes: [Watermark; 3] = Default::default();
         for ack in &welcome.acks {
             if let Some(lane) = lane_of(ack) {
                 lanes[lane as usize] = ranges_of(ack);
@@ -93,7 +94,7 @@ impl Outbox {
             let before = state.acked.clone();
             for set in [&mut state.acked, &mut state.sent] {
                 set.insert(0, said.below());
-                said.above().iter().for_each(|&(first, end)| set.insert(first, end));
+                said.ranges().iter().for_each(|&(first, end)| set.insert(first, end));
             }
             if state.acked != before {
                 self.progress_at = now.mono;
@@ -125,7 +126,7 @@ impl Outbox {
 
     fn settle(&mut self, lane: Lane) {
         let acked = &self.lanes[lane as usize].acked;
-        let (epoch, below, ranges) = (self.log.epoch, acked.below(), acked.above().to_vec());
+        let (epoch, below, ranges) = (self.log.epoch, acked.below(), acked.ranges().to_vec());
         self.out.push_back(Output::Store(Ask::Settled { epoch, lane, below, ranges }));
     }
 
@@ -154,13 +155,13 @@ fn lane_of(ack: &LaneAck) -> Option<Lane> {
     Lane::ALL.into_iter().find(|lane| lane.name() == ack.lane)
 }
 
-fn ranges_of(ack: &LaneAck) -> Ranges {
-    let mut ranges = Ranges::new(ack.below);
+fn ranges_of(ack: &LaneAck) -> Watermark {
+    let mut ranges = Watermark::new(ack.below);
     ack.ranges.iter().for_each(|[first, end]| ranges.insert(*first, *end));
     ranges
 }
 
 /// The end of what is said to be committed.
-fn reaches(ranges: &Ranges) -> u64 {
-    ranges.above().last().map_or(ranges.below(), |(_, end)| *end)
+fn reaches(ranges: &Watermark) -> u64 {
+    ranges.ranges().last().map_or(ranges.below(), |(_, end)| *end)
 }

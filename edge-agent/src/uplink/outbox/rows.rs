@@ -64,7 +64,7 @@ impl Outbox {
             }
             let payload = join(rest[..count].iter().map(|row| &row.bytes), bytes);
             let (first, end) = (row.seq, row.seq + count as u64);
-            if !self.lanes[lane as usize].sent.contains(first) {
+            if !self.lanes[lane as usize].sent.has(first) {
                 self.send(now, Kind::Live, lane, (first, end), payload);
             }
             rest = &rest[count..];
