@@ -79,7 +79,8 @@ struct Session {
     _poller: JoinSet<()>,
     subscribed: bool,
     conversations: BTreeMap<AgentId, Conversation>,
-    unanswered: BTreeMap<u64, Publish>,
+    /// What the broker holds as under way to the hub, and whose it is: beyond its bound it delivers nothing more of anybody.
+    unanswered: BTreeMap<u64, (AgentId, Publish)>,
     next_receipt: u64,
 }
 
@@ -174,17 +175,18 @@ impl Session {
     }
 
     async fn published(&mut self, publish: Publish) -> Result<()> {
-        let receipt = (publish.qos == QoS::AtLeastOnce).then(|| {
-            let receipt = Receipt(self.next_receipt);
-            self.next_receipt += 1;
-            self.unanswered.insert(receipt.0, publish.clone());
-            receipt
-        });
         // The broker's access list lets an agent write below its own name only.
         let topic = std::str::from_utf8(&publish.topic).ok().and_then(Topic::parse);
         let Some(Topic::Up(agent, what)) = topic else {
-            return self.acknowledge(receipt).await;
+            let client = self.client.clone();
+            return self.request(client.ack(&publish)).await;
         };
+        let receipt = (publish.qos == QoS::AtLeastOnce).then(|| {
+            let receipt = Receipt(self.next_receipt);
+            self.next_receipt += 1;
+            self.unanswered.insert(receipt.0, (agent.clone(), publish.clone()));
+            receipt
+        });
         let Some(bed) = self.house.roll().registered(&agent) else {
             // Revoked, or never enrolled here.
             return self.acknowledge(receipt).await;
@@ -231,7 +233,7 @@ impl Session {
                 }
                 (Some(conversation), None) => {
                     conversation.end("the agent was revoked").await;
-                    self.conversations.remove(&agent);
+                    self.forget(&agent).await?;
                 }
                 (None, _) => {}
             }
@@ -251,7 +253,7 @@ impl Session {
                 // The agent hears no heartbeat any more, and says hello again.
                 Act::Close(why) => {
                     tracing::info!(%agent, why, "conversation ended");
-                    self.conversations.remove(agent);
+                    self.forget(agent).await?;
                 }
             }
         }
@@ -265,11 +267,22 @@ impl Session {
     }
 
     async fn acknowledge(&mut self, receipt: Option<Receipt>) -> Result<()> {
-        let Some(publish) = receipt.and_then(|receipt| self.unanswered.remove(&receipt.0)) else {
+        let Some((_, publish)) = receipt.and_then(|receipt| self.unanswered.remove(&receipt.0)) else {
             return Ok(());
         };
         let client = self.client.clone();
         self.request(client.ack(&publish)).await
+    }
+
+    /// Ends a conversation. What it left unanswered is answered to the broker; the agent sends again what the hub does not have.
+    async fn forget(&mut self, agent: &AgentId) -> Result<()> {
+        self.conversations.remove(agent);
+        let of_agent = self.unanswered.iter().filter(|(_, (whose, _))| whose == agent);
+        let left: Vec<Receipt> = of_agent.map(|(receipt, _)| Receipt(*receipt)).collect();
+        for receipt in left {
+            self.acknowledge(Some(receipt)).await?;
+        }
+        Ok(())
     }
 
     /// Hands the client's loop a request. The loop goes on meanwhile: a full queue would otherwise wait for itself.
