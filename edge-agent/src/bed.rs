@@ -15,5 +15,4 @@ mod values;
 
 pub use self::core::{Bed, Input, LinkSetup, Output, Setup};
 pub use kept::{Keep, Kept};
-pub(crate) use snapshot::quality_words;
 pub use snapshot::{LinkSnapshot, Snapshot, ValueSnapshot};

@@ -111,17 +111,7 @@ fn write_site(out: &mut fmt::Formatter<'_>, site: Site) -> fmt::Result {
 }
 
 fn write_quality(out: &mut fmt::Formatter<'_>, quality: Quality) -> fmt::Result {
-    const MARKS: [(Quality, &str); 8] = [
-        (Quality::INVALID, "invalid"),
-        (Quality::QUESTIONABLE, "questionable"),
-        (Quality::UNAVAILABLE, "unavailable"),
-        (Quality::DEMO, "demo"),
-        (Quality::IMPLAUSIBLE, "implausible"),
-        (Quality::UCUM_ASSUMED, "ucum-assumed"),
-        (Quality::CALIBRATING, "calibrating"),
-        (Quality::IN_ALARM, "in-alarm"),
-    ];
-    MARKS.iter().filter(|(mark, _)| quality.has(*mark)).try_for_each(|(_, word)| write!(out, " {word}"))
+    quality.words().try_for_each(|word| write!(out, " {word}"))
 }
 
 /// The word for why a session ended itself.

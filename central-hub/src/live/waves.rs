@@ -1,9 +1,10 @@
 //! Waveforms for the readers: every channel once described, then binary chunks that are encoded once for all.
 
-use crate::unit::{site, unknown};
+use crate::unit::unknown;
 use bytes::{BufMut, Bytes, BytesMut};
 use cotside_protocol::model::parameter;
 use cotside_protocol::wire::block::{Channel, Header, Stretch};
+use cotside_protocol::wire::convert::site_name;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,7 +91,7 @@ impl Waves {
             bed: bed.clone(),
             code: code.0,
             label: parameter(code).map_or_else(|| unknown(code), |row| row.label.to_owned()),
-            site: site(stretch.channel.site),
+            site: site_name(stretch.channel.site),
             ucum: stretch.ucum.clone(),
             period_us: stretch.period_us,
             gain: stretch.gain,

@@ -8,7 +8,7 @@ pub mod clock;
 mod values;
 pub mod view;
 
-pub use values::{site, unknown};
+pub use values::unknown;
 
 use crate::feed::{Item, News};
 use crate::people::Patient;

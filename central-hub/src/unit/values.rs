@@ -2,8 +2,9 @@
 
 use super::clock::{self, AgentClock};
 use super::view::ValueView;
-use cotside_protocol::model::{Code, Mono, Now, Pace, Provenance, Quality, Site, parameter};
+use cotside_protocol::model::{Code, Mono, Now, Pace, Provenance, Quality, parameter};
 use cotside_protocol::wire::block::{Channel, Header, Sample};
+use cotside_protocol::wire::convert::site_name;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -129,7 +130,7 @@ impl Latest {
     fn view(&self, now: Now, is_occupied: bool, device: &impl Fn(u8) -> String) -> ValueView {
         let Sample { channel, ucum, pace, value, quality, .. } = &self.sample;
         let is_fresh = self.is_fresh(now.mono);
-        let mut marks = words(*quality);
+        let mut marks: Vec<&'static str> = quality.words().collect();
         if self.is_demo && !quality.has(Quality::DEMO) {
             marks.push("demo");
         }
@@ -144,7 +145,7 @@ impl Latest {
             code: channel.code.0,
             label: row.map_or_else(|| unknown(channel.code), |row| row.label.to_owned()),
             name: row.map_or_else(|| unknown(channel.code), |row| row.name.to_owned()),
-            site: site(channel.site),
+            site: site_name(channel.site),
             value: value.filter(|_| !is_hidden).map(|value| value.to_string()),
             ucum: ucum.clone(),
             age_ms: millis(age),
@@ -164,29 +165,6 @@ impl Latest {
 /// An unknown code survives with its number.
 pub fn unknown(code: Code) -> String {
     format!("#{}", code.0)
-}
-
-pub fn site(site: Site) -> Option<String> {
-    match site {
-        Site::Unspecified => None,
-        Site::Preductal => Some("preductal".to_owned()),
-        Site::Postductal => Some("postductal".to_owned()),
-        Site::Numbered(number) => Some(number.to_string()),
-    }
-}
-
-fn words(quality: Quality) -> Vec<&'static str> {
-    const WORDS: [(Quality, &str); 8] = [
-        (Quality::INVALID, "invalid"),
-        (Quality::QUESTIONABLE, "questionable"),
-        (Quality::UNAVAILABLE, "unavailable"),
-        (Quality::DEMO, "demo"),
-        (Quality::IMPLAUSIBLE, "implausible"),
-        (Quality::UCUM_ASSUMED, "ucum-assumed"),
-        (Quality::CALIBRATING, "calibrating"),
-        (Quality::IN_ALARM, "in-alarm"),
-    ];
-    WORDS.into_iter().filter(|(mark, _)| quality.has(*mark)).map(|(_, word)| word).collect()
 }
 
 pub(super) fn millis(span: Duration) -> u64 {

@@ -92,7 +92,7 @@ fn value(bed: &Bed, now: Now, channel: &Channel, numeric: &Numeric, age: Duratio
         // A demonstration's values are hidden at a live bed.
         value: numeric.value.filter(|_| !is_demo).map(|value| value.to_string()),
         ucum: numeric.ucum.to_owned(),
-        quality: quality_words(numeric.quality),
+        quality: numeric.quality.words().map(str::to_owned).collect(),
         setting: channel.setting,
         age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
         preferred: bed.engine.source(now.mono, channel.code, channel.site) == Some(channel.link),
@@ -106,19 +106,4 @@ fn provenance(provenance: Provenance) -> &'static str {
         Provenance::Simulated => "simulated",
         Provenance::DeviceDemo => "device-demo",
     }
-}
-
-/// The marks on a value in words.
-pub(crate) fn quality_words(quality: Quality) -> Vec<String> {
-    const MARKS: [(Quality, &str); 8] = [
-        (Quality::INVALID, "invalid"),
-        (Quality::QUESTIONABLE, "questionable"),
-        (Quality::UNAVAILABLE, "unavailable"),
-        (Quality::DEMO, "demo"),
-        (Quality::IMPLAUSIBLE, "implausible"),
-        (Quality::UCUM_ASSUMED, "ucum-assumed"),
-        (Quality::CALIBRATING, "calibrating"),
-        (Quality::IN_ALARM, "in-alarm"),
-    ];
-    MARKS.iter().filter(|(mark, _)| quality.has(*mark)).map(|(_, word)| (*word).to_owned()).collect()
 }

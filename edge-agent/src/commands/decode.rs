@@ -287,7 +287,7 @@ fn alert_json(alert: &Alert) -> Value {
 }
 
 fn quality(quality: Quality) -> Vec<String> {
-    crate::bed::quality_words(quality)
+    quality.words().map(str::to_owned).collect()
 }
 
 fn cannot_read(file: &FilePath, error: &io::Error) -> Failed {

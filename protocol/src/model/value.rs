@@ -94,6 +94,21 @@ impl Quality {
         self.0 & mark.0 == mark.0
     }
 
+    /// The marks in words.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        const WORDS: [(Quality, &str); 8] = [
+            (Quality::INVALID, "invalid"),
+            (Quality::QUESTIONABLE, "questionable"),
+            (Quality::UNAVAILABLE, "unavailable"),
+            (Quality::DEMO, "demo"),
+            (Quality::IMPLAUSIBLE, "implausible"),
+            (Quality::UCUM_ASSUMED, "ucum-assumed"),
+            (Quality::CALIBRATING, "calibrating"),
+            (Quality::IN_ALARM, "in-alarm"),
+        ];
+        WORDS.into_iter().filter(move |(mark, _)| self.has(*mark)).map(|(_, word)| word)
+    }
+
     /// True if the number may be used as a measurement (it may still be questionable).
     pub const fn is_usable(self) -> bool {
         self.0 & (Self::INVALID.0 | Self::UNAVAILABLE.0 | Self::DEMO.0) == 0
