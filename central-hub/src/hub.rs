@@ -15,7 +15,7 @@ use crate::store::{self, Store, WriterEnded};
 use crate::unit::Roster;
 use crate::unit::view::UnitName;
 use anyhow::{Context, Result};
-use cotside_config::hub::{Broker, Hub};
+use cotside_config::hub::{Broker, Hub, Security};
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stages;
 use std::net::SocketAddr;
@@ -76,9 +76,17 @@ impl Running {
         let mut stages = Stages::new();
         let (live, unit) = live::open(roster, clock, items);
         stages.start("unit", STAGE_STOP, |stop| unit.run(stop));
-        let tls = config.http.tls.then(|| authority.tls_for_anyone(&[b"h2", b"http/1.1"]));
+        let tls =
+            (config.http.security == Security::Tls).then(|| authority.tls_for_anyone(&[b"h2", b"http/1.1"]));
         let tls = tls.transpose().map_err(Fault::Certificates)?;
-        let state = api::State::open(live.clone(), house.store.clone(), clock).await.map_err(Fault::Store)?;
+        let state = api::State::open(
+            live.clone(),
+            house.store.clone(),
+            clock,
+            config.http.security == Security::Proxy,
+        )
+        .await
+        .map_err(Fault::Store)?;
         stages.start("api", STAGE_STOP, |stop| api::serve(http, tls, state, stop));
         let shared = house.clone();
         stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, live, stop));

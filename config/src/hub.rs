@@ -47,7 +47,16 @@ pub enum Broker {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub listen: SocketAddr,
-    pub tls: bool,
+    pub security: Security,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    Tls,
+    /// For a browser on this machine.
+    Plain,
+    /// A proxy on this machine speaks TLS for the hub.
+    Proxy,
 }
 
 /// The files below `data_dir`, by what they are.
@@ -125,7 +134,14 @@ fn hub(problems: &mut Problems<'_>, root: &DeTable<'_>, base: &Path) -> Option<H
             enrolment: enrolment?,
             broker: broker?,
         },
-        http: Http { listen: listen?, tls: http.text("security")? == "tls" },
+        http: Http {
+            listen: listen?,
+            security: match http.text("security")? {
+                "plain" => Security::Plain,
+                "proxy" => Security::Proxy,
+                _ => Security::Tls,
+            },
+        },
     })
 }
 
@@ -258,9 +274,10 @@ const HTTP: &[Key] = &[
     },
     Key {
         name: "security",
-        doc: "\"plain\" only on 127.0.0.1 behind a proxy that speaks TLS.",
+        doc: "\"plain\" only for a browser on this machine, at 127.0.0.1. \"proxy\": a proxy on this machine speaks TLS for the hub,\n\
+              and what it forwards about the other end (x-forwarded-proto, x-forwarded-for) is believed.",
         need: Need::Default("\"tls\""),
-        kind: Kind::OneOf(&["tls", "plain"]),
+        kind: Kind::OneOf(&["tls", "plain", "proxy"]),
     },
 ];
 

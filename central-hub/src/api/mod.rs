@@ -56,15 +56,24 @@ struct Inner {
     clock: Clock,
     started_at: Wall,
     requests: AtomicU64,
+    /// What a request says that it was forwarded for is believed.
+    trusts_proxy: bool,
 }
 
 impl State {
     /// Reads who is logged in and who lies where; the live loop must be running.
-    pub async fn open(live: Live, store: Store, clock: Clock) -> Result<Self> {
+    pub async fn open(live: Live, store: Store, clock: Clock, trusts_proxy: bool) -> Result<Self> {
         let now = clock.now();
         let people = People::open(store, now).await?;
         people.take_places(&live).await?;
-        Ok(Self(Arc::new(Inner { live, people, clock, started_at: now.wall, requests: AtomicU64::new(1) })))
+        Ok(Self(Arc::new(Inner {
+            live,
+            people,
+            clock,
+            started_at: now.wall,
+            requests: AtomicU64::new(1),
+            trusts_proxy,
+        })))
     }
 }
 

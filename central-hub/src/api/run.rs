@@ -45,6 +45,7 @@ pub async fn serve(
     let door = Door {
         tls: tls.map(|config| acceptor(&config)),
         router: router(state.clone(), stop.clone()),
+        trusts_proxy: state.0.trusts_proxy,
         connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
     };
     let graceful = GracefulShutdown::new();
@@ -89,6 +90,7 @@ fn acceptor(config: &ServerConfig) -> TlsAcceptor {
 struct Door {
     tls: Option<TlsAcceptor>,
     router: Router,
+    trusts_proxy: bool,
     connections: Arc<Semaphore>,
 }
 
@@ -104,9 +106,9 @@ impl Door {
         let _ = stream.set_nodelay(true);
         let peer = Peer { address: address.ip().to_canonical(), is_secure: self.tls.is_some() };
         match &self.tls {
-            None => converse(stream, self.router, peer, watcher).await,
+            None => converse(stream, self.router, peer, self.trusts_proxy, watcher).await,
             Some(tls) => match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-                Ok(Ok(stream)) => converse(stream, self.router, peer, watcher).await,
+                Ok(Ok(stream)) => converse(stream, self.router, peer, false, watcher).await,
                 Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS"),
                 Err(_) => tracing::debug!(%address, "no TLS in time"),
             },
@@ -114,12 +116,12 @@ impl Door {
     }
 }
 
-async fn converse<S>(stream: S, router: Router, peer: Peer, watcher: Watcher)
+async fn converse<S>(stream: S, router: Router, peer: Peer, trusts_proxy: bool, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let peer = gate::behind_proxy(peer, request.headers());
+        let peer = if trusts_proxy { gate::behind_proxy(peer, request.headers()) } else { peer };
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });

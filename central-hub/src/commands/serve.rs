@@ -2,6 +2,7 @@
 
 use super::{Failure, File, Outcome, as_exit};
 use crate::hub::{Fault, Running};
+use cotside_config::hub::Security;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::exit::Exit;
 use cotside_systemd::{logging, stages};
@@ -31,7 +32,7 @@ pub(super) fn run(file: &File) -> Outcome<Exit> {
             beds = config.unit.beds.len(),
             mqtt = config.mqtt_for_agents(),
             enrolment = %hub.enrolment,
-            console = %format!("{}://{}", if config.http.tls { "https" } else { "http" }, hub.http),
+            console = %format!("{}://{}", if config.http.security == Security::Tls { "https" } else { "http" }, hub.http),
             broker = ?config.agents.broker,
             accepts = ?config.accepts,
             "running"

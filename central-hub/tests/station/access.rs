@@ -166,7 +166,7 @@ async fn plain_http_is_not_served_to_other_machines() {
 
 #[tokio::test]
 async fn a_proxy_on_this_machine_may_speak_tls_for_the_hub() {
-    let hub = Hub::start().await;
+    let hub = Hub::start_behind_proxy().await;
     let proxied =
         [("host", "unit.example"), ("x-forwarded-proto", "https"), ("x-forwarded-for", "10.0.0.9, 10.0.0.7")];
     let body = json!({"username": "nurse", "password": PASSWORD});
@@ -178,4 +178,13 @@ async fn a_proxy_on_this_machine_may_speak_tls_for_the_hub() {
         .query_row("SELECT address FROM audit WHERE what = 'login'", [], |row| row.get(0))
         .unwrap();
     assert_eq!(address, "10.0.0.7");
+}
+
+#[tokio::test]
+async fn without_a_proxy_in_the_configuration_nobody_is_believed_to_come_from_elsewhere() {
+    let hub = Hub::start().await;
+    let forged = [("host", "unit.example"), ("x-forwarded-proto", "https"), ("x-forwarded-for", "10.0.0.7")];
+    let body = json!({"username": "nurse", "password": PASSWORD});
+    let answer = Browser::default().send(&hub, "POST", "/api/v1/session", &forged, Some(body)).await;
+    assert_eq!(answer.status, 421, "{}", answer.text());
 }

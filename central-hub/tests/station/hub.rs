@@ -41,14 +41,23 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) async fn start() -> Hub {
+        Self::start_with(false).await
+    }
+
+    /// Believes what a request says that it was forwarded for.
+    pub(crate) async fn start_behind_proxy() -> Hub {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(trusts_proxy: bool) -> Hub {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("cotside-station-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        Self::start_in(folder).await
+        Self::start_in(folder, trusts_proxy).await
     }
 
-    pub(crate) async fn start_in(folder: PathBuf) -> Hub {
+    pub(crate) async fn start_in(folder: PathBuf, trusts_proxy: bool) -> Hub {
         // The second test of a process finds it installed.
         let _ = tracing::subscriber::set_global_default(Confidential);
         let path = folder.join("hub.db");
@@ -77,7 +86,7 @@ impl Hub {
         stages.start("unit", PATIENCE, |stop| unit.run(stop));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let state = api::State::open(live.clone(), store, clock).await.unwrap();
+        let state = api::State::open(live.clone(), store, clock, trusts_proxy).await.unwrap();
         let (told, stop) = oneshot::channel();
         let served = state.clone();
         stages.start("api", PATIENCE, move |stop| async move {
@@ -93,7 +102,7 @@ impl Hub {
         assert!(std::mem::take(&mut self.stages).stop().await);
         let folder = std::mem::take(&mut self.folder);
         drop(self);
-        Self::start_in(folder).await
+        Self::start_in(folder, false).await
     }
 
     pub(crate) fn store(&self) -> rusqlite::Connection {
