@@ -34,18 +34,14 @@ pub(super) fn decode(name: &str, file: &FilePath, settings: &[String]) -> Result
     let driver = known(name)?;
     let opened = File::open(file).map_err(|error| cannot_read(file, &error))?;
     let reader = BufReader::with_capacity(64 * 1024, opened);
-    let mut given = pairs(settings)?;
+    let given = pairs(settings)?;
     let is_capture = file.extension().is_some_and(|extension| extension == "cap");
-    if !is_capture && can_listen(driver) && !given.iter().any(|(name, _)| name == "listen") {
-        // Bare bytes are one side of a conversation: nobody is there to be asked.
-        given.push(("listen".to_owned(), "yes".to_owned()));
-    }
     let stdout = io::stdout().lock();
     let mut lines = Lines { out: BufWriter::new(stdout), counts: BTreeMap::new(), failure: None };
     let played = if is_capture {
         play_capture(driver, reader, given, &mut lines)
     } else {
-        play_raw(driver, reader, &given, &mut lines)
+        play_raw(driver, reader, given, &mut lines)
     };
     let replay = played.map_err(|failed| match failed {
         Bad::Read(error) => cannot_read(file, &error),
@@ -84,8 +80,12 @@ fn pairs(settings: &[String]) -> Result<Vec<(String, String)>, Failed> {
     settings.iter().map(|text| pair(text).ok_or_else(wrong)).collect()
 }
 
-fn open(driver: &'static Driver, given: &[(String, String)]) -> Result<Replay, Bad> {
-    let settings = Settings::check(driver.settings, given)
+/// Recorded bytes are one side of a conversation, often begun before the recording: nobody is there to be asked.
+fn open(driver: &'static Driver, mut given: Vec<(String, String)>) -> Result<Replay, Bad> {
+    if can_listen(driver) && !given.iter().any(|(name, _)| name == "listen") {
+        given.push(("listen".to_owned(), "yes".to_owned()));
+    }
+    let settings = Settings::check(driver.settings, &given)
         .map_err(|bad| Bad::Words(bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     Replay::open(driver, settings, START).map_err(|bad| Bad::Words(bad.to_string()))
 }
@@ -93,7 +93,7 @@ fn open(driver: &'static Driver, given: &[(String, String)]) -> Result<Replay, B
 fn play_raw(
     driver: &'static Driver,
     mut reader: impl Read,
-    given: &[(String, String)],
+    given: Vec<(String, String)>,
     lines: &mut Lines<impl Write>,
 ) -> Result<Replay, Bad> {
     let mut replay = open(driver, given)?;
@@ -144,7 +144,7 @@ fn play_capture(
                 let mut settings = header.settings;
                 settings.retain(|(name, _)| !given.iter().any(|(given, _)| given == name));
                 settings.extend(given.iter().cloned());
-                replay.insert(open(driver, &settings)?)
+                replay.insert(open(driver, settings)?)
             }
         };
         let parsed = Capture::parse(&line).map_err(|error| bad(error.problem))?;

@@ -240,3 +240,17 @@ fn decode_reads_the_recorded_corpora() {
         }
     }
 }
+
+/// A tap begins in the middle of a conversation.
+#[test]
+fn decode_reads_a_capture_that_begins_in_the_middle() {
+    let place = Place::new();
+    let whole = concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/src/devices/intellivue/captures/waves.cap");
+    let text = std::fs::read_to_string(whole).unwrap();
+    let (header, records) = text.split_once("\n+").unwrap();
+    // Without the association and the first of the replies.
+    let from_device: Vec<&str> = records.split("\n+").filter(|line| line.contains(" <")).skip(4).collect();
+    let file = place.file("tapped.cap", &format!("{header}\n+{}\n", from_device.join("\n+")));
+    let (_, summary) = decode("intellivue", file.to_str().unwrap());
+    assert!(summary["events"]["waveform"].as_u64().unwrap_or(0) > 0, "{summary}");
+}
