@@ -17,6 +17,8 @@ const INDEX_BASE: u64 = 500;
 const INDEX_COUNT: u64 = 9000;
 /// The oximeter is the bed's first link; other devices measure the same parameters.
 const LINK: u8 = 0;
+/// Lines are a hundred milliseconds apart.
+const TOGETHER_US: u64 = 20_000;
 
 /// When each line was sent: index is the line's number.
 pub type Sent = Arc<Mutex<Vec<Wall>>>;
@@ -64,7 +66,8 @@ impl Peer for CountingOximeter {
     }
 }
 
-/// Puts the numbers together again: a line's pulse rate and perfusion index arrive at one instant.
+/// Puts the numbers together again: a line's pulse rate and perfusion index arrive at one instant, but may stand in two blocks, whose
+/// begins are rounded each for itself.
 #[derive(Default)]
 pub struct Counter {
     turns: Option<(i64, u64)>,
@@ -86,7 +89,7 @@ impl Counter {
             _ => return None,
         }
         let ((at, high), (other, low)) = (self.turns?, self.index?);
-        (at == other).then(|| {
+        (at.abs_diff(other) < TOGETHER_US).then(|| {
             (self.turns, self.index) = (None, None);
             high * INDEX_COUNT + low
         })
