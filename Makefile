@@ -7,6 +7,7 @@ CONSOLE := central-hub/console
 DEMO_SECONDS ?=
 SEEDS ?= 2000
 MINUTES ?= 3
+KILLS ?= 500
 
 .PHONY: help demo test bench prove fmt lint deny words console console-test unit system browser build release setup clean
 
@@ -23,9 +24,9 @@ test: setup fmt console-test lint deny words unit system browser ## everything t
 bench: release ## figures beside their floors and peers; also written to target/figures.tsv
 	$(CARGO) run --release -q -p cotside-tests --bin bench
 
-prove: release ## long campaigns: seeds in virtual time, kill -9 of real processes, fuzzing (SEEDS=, MINUTES=)
+prove: release ## long campaigns: seeds in virtual time, kill -9 of real processes, fuzzing (SEEDS=, MINUTES=, KILLS=)
 	COTSIDE_SEEDS=$(SEEDS) COTSIDE_MINUTES=$(MINUTES) $(CARGO) test --release -q -p cotside-tests --test unit_in_virtual_time -- --nocapture
-	COTSIDE_MINUTES=$(MINUTES) $(CARGO) run --release -q -p cotside-tests --bin kill_nine
+	COTSIDE_KILLS=$(KILLS) $(CARGO) run --release -q -p cotside-tests --bin kill_nine
 	fuzz/run $(MINUTES)
 
 fmt: ## formatting, checked

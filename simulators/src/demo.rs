@@ -39,7 +39,14 @@ priority = "medium"
 pub async fn run(seconds: Option<u64>) -> Result<()> {
     let binaries = std::env::current_exe()?.parent().context("a binary lies in a folder")?.to_owned();
     let dir = std::env::temp_dir().join(format!("cotside-demo-{}", std::process::id()));
-    let plan = Plan { binaries, dir, beds: beds(), http_port: free_or_any(HTTP_PORT), broker: None };
+    let plan = Plan {
+        binaries,
+        dir,
+        beds: beds(),
+        http_port: free_or_any(HTTP_PORT),
+        broker: None,
+        detours: Vec::new(),
+    };
     println!("Cotside demo: eight beds, simulated babies, real bytes on real lines.\n");
     let mut unit = Unit::start(&plan, |step| println!("  {step}")).await?;
     let (address, username, password) = (unit.http, unit.username.clone(), unit.password.clone());

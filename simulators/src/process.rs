@@ -1,15 +1,21 @@
-//! One real process of ours, started by path, its log in a file, killed by nobody but us.
+//! One real process of ours, started by path, its log in a file, its readiness heard as systemd hears it, killed by nobody but us.
 
 use anyhow::{Context, Result, bail};
+use cotside_systemd::clock::Clock;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
+use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 /// How long a daemon may take to stop when asked.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// The word of sd_notify(3).
+const READY: &str = "READY=1";
+const NOTICE_BYTES_MAX: usize = 256;
 
 #[derive(Debug)]
 pub struct Process {
@@ -18,6 +24,8 @@ pub struct Process {
     arguments: Vec<String>,
     log: PathBuf,
     child: Option<Child>,
+    /// How long this life of it took to say that it is ready.
+    ready: watch::Receiver<Option<Duration>>,
 }
 
 impl Process {
@@ -28,14 +36,27 @@ impl Process {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             log: log.to_owned(),
             child: None,
+            ready: watch::channel(None).1,
         }
+    }
+
+    /// The same program started by another one, which ends in becoming it (`ip netns exec`, `setpriv`).
+    #[must_use]
+    pub fn started_by(mut self, program: &Path, arguments: &[&str]) -> Self {
+        let own = std::mem::replace(&mut self.binary, program.to_owned());
+        let before = arguments.iter().map(|word| (*word).to_owned());
+        self.arguments = before.chain([own.to_string_lossy().into_owned()]).chain(self.arguments).collect();
+        self
     }
 
     pub fn start(&mut self) -> Result<()> {
         let open = || File::options().create(true).append(true).open(&self.log);
         let (out, err) = (open()?, open()?);
+        let notices = self.log.with_extension("notices");
+        self.ready = listen(&notices)?;
         let child = Command::new(&self.binary)
             .args(&self.arguments)
+            .env("NOTIFY_SOCKET", &notices)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
@@ -63,6 +84,17 @@ impl Process {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+
+    /// How long it took from its start until it said that it is ready; an error if it ends before, or is not ready after `patience`.
+    pub async fn ready_within(&mut self, patience: Duration) -> Result<Duration> {
+        let mut ready = self.ready.clone();
+        let said = tokio::time::timeout(patience, ready.wait_for(Option::is_some)).await;
+        match said {
+            Ok(Ok(after)) => after.context("a readiness without its time"),
+            _ if !self.is_running() => bail!("{} refused to start\n{}", self.name, self.last_words()),
+            _ => bail!("{} was not ready within {patience:?}\n{}", self.name, self.last_words()),
+        }
     }
 
     /// True while it runs.
@@ -93,6 +125,32 @@ impl Process {
             }
         }
     }
+}
+
+/// Hears when the process that is about to start says that it is ready.
+fn listen(at: &Path) -> Result<watch::Receiver<Option<Duration>>> {
+    let _ = std::fs::remove_file(at);
+    let socket = UnixDatagram::bind(at).with_context(|| format!("cannot listen on {}", at.display()))?;
+    let clock = Clock::start();
+    let begin = clock.now().mono;
+    let (say, ready) = watch::channel(None);
+    tokio::spawn(async move {
+        let mut notice = [0; NOTICE_BYTES_MAX];
+        loop {
+            tokio::select! {
+                () = say.closed() => return,
+                read = socket.recv(&mut notice) => match read {
+                    Ok(count) if String::from_utf8_lossy(&notice[..count]).contains(READY) => {
+                        say.send_replace(Some(clock.now().mono.since(begin)));
+                        return;
+                    }
+                    Ok(_) => {}
+                    Err(_) => return,
+                },
+            }
+        }
+    });
+    Ok(ready)
 }
 
 /// Runs a command to its end; its standard output, or an error with what it said.

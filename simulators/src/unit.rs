@@ -75,6 +75,8 @@ pub struct Plan {
     pub http_port: Option<u16>,
     /// None: the hub's own listener.
     pub broker: Option<MakeBroker>,
+    /// Where each agent finds the hub, bed by bed; those that are not named find it where it is.
+    pub detours: Vec<SocketAddr>,
 }
 
 /// Makes the process of an external broker for a port, from what quickstart left in the hub's folder.
@@ -153,7 +155,8 @@ impl Unit {
             if let Some(baby) = &bed.baby {
                 station.put(&format!("/api/v1/beds/{}/patient", bed.bed), &admission(baby, &clock)).await?;
             }
-            unit.add_bed(index, bed, &hub_binary, &agent_binary, &config).await?;
+            let way = plan.detours.get(index).copied().unwrap_or(mqtt);
+            unit.add_bed(index, bed, way.port(), [&hub_binary, &agent_binary], &config).await?;
         }
         Ok(unit)
     }
@@ -179,13 +182,13 @@ impl Unit {
         &mut self,
         index: usize,
         bed: &BedPlan,
-        hub: &Path,
-        agent: &Path,
+        hub_port: u16,
+        [hub, agent]: [&Path; 2],
         config: &Path,
     ) -> Result<()> {
         let id = format!("gw-{}", bed.bed);
-        let state = self.dir.join(&id);
-        std::fs::create_dir_all(&state)?;
+        let place = self.dir.join(&id);
+        std::fs::create_dir_all(&place)?;
         let token = {
             let bed = bed.bed.as_str();
             let arguments = ["enroll", "--config", &config.to_string_lossy(), "--bed", bed, "--agent", &id];
@@ -194,13 +197,14 @@ impl Unit {
             token.with_context(|| format!("enroll printed no token: {said}"))?.to_owned()
         };
         let mut text = format!(
-            "id = \"{id}\"\nstate_dir = \"{}\"\nsocket = \"{}\"\nprovenance = \"simulated\"\n\n[hub]\naddress = \"mqtts://localhost:{}\"\n",
-            state.display(),
-            state.join("agent.sock").display(),
-            self.mqtt.port()
+            "id = \"{id}\"\nstate_dir = \"{}\"\nsocket = \"{}\"\nprovenance = \"simulated\"\n\n\
+             [hub]\naddress = \"mqtts://localhost:{hub_port}\"\ncredentials = \"{}\"\n",
+            place.join("state").display(),
+            place.join("agent.sock").display(),
+            place.display()
         );
         for (at, device) in bed.devices.iter().enumerate() {
-            let place = self.add_device(index * 8 + at, bed, device, &state, &mut text)?;
+            let stands = self.add_device(index * 8 + at, bed, device, &place, &mut text)?;
             let options = PeerOptions {
                 seed: bed.seed ^ at as u64,
                 serial: format!("SIM{:07}", bed.seed % 10_000 * 10 + at as u64),
@@ -215,10 +219,10 @@ impl Unit {
             let body = Newborn::new(bed.seed, self.origin, bed.script.clone());
             let cable = Cable::new(bed.seed.wrapping_mul(31).wrapping_add(at as u64), device.faults);
             let device = Device { peer, body, cable, clock: self.clock };
-            self.devices.start("device", DEVICE_STOP, |stop| device.run(place, stop));
+            self.devices.start("device", DEVICE_STOP, |stop| device.run(stands, stop));
         }
         text.push_str(&bed.limits);
-        let agent_config = state.join("agent.toml");
+        let agent_config = place.join("agent.toml");
         std::fs::write(&agent_config, text)?;
         let agent_config = agent_config.to_string_lossy().into_owned();
         output(agent, ["enroll", "--config", &agent_config, "--token", &token]).await?;
@@ -235,14 +239,14 @@ impl Unit {
         at: usize,
         bed: &BedPlan,
         device: &DevicePlan,
-        state: &Path,
+        directory: &Path,
         config: &mut String,
     ) -> Result<Place> {
         let DevicePlan { name, driver, .. } = device;
         write!(config, "\n[[link]]\nname = \"{name}\"\ndriver = \"{driver}\"\n")?;
         let place = match device.on {
             On::Serial => {
-                let path = state.join(format!("tty-{name}"));
+                let path = directory.join(format!("tty-{name}"));
                 writeln!(config, "port = \"{}\"", path.display())?;
                 Place::Pty(path)
             }

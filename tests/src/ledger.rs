@@ -24,8 +24,13 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn draw_up(sent: &[Wall], archive: &Archive) -> Self {
+        Self::draw_up_while_it_goes_on(sent, sent.len(), archive)
+    }
+
+    /// `sent` is everything that was said until after the archive was read: nothing else may be in it. The first `due` must be.
+    pub fn draw_up_while_it_goes_on(sent: &[Wall], due: usize, archive: &Archive) -> Self {
         let mut seen = vec![0u32; sent.len()];
-        let mut ledger = Self { sent: sent.len() as u64, ..Self::default() };
+        let mut ledger = Self { sent: due as u64, ..Self::default() };
         let mut counter = Counter::default();
         for number in archive.samples().filter_map(|(at, sample)| counter.hear(at, sample)) {
             match usize::try_from(number).ok().and_then(|number| seen.get_mut(number)) {
@@ -35,6 +40,8 @@ impl Ledger {
         }
         for (number, (times, at)) in seen.iter().zip(sent).enumerate() {
             match times {
+                // On the way, or there already before its turn.
+                0 | 1 if number >= due => {}
                 0 => match cause_at(archive, *at) {
                     Some(cause) => *ledger.gaps.entry(cause_name(cause)).or_default() += 1,
                     None => ledger.lost.push(number as u64),

@@ -8,4 +8,5 @@ pub mod counting;
 pub mod figures;
 pub mod kill_nine;
 pub mod ledger;
+pub mod proxy;
 pub mod virtual_unit;

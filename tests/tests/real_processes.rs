@@ -1,4 +1,4 @@
-//! Real processes, real TLS, real disks: a short campaign of kill -9 with the hub's own listener, and one with mosquitto between.
+//! Real processes, real TLS, real disks, bad lines: a short campaign of kill -9 with the hub's own listener, and one with mosquitto between.
 
 #![expect(clippy::print_stdout, reason = "the ledger is what this test is read for")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it fails")]
@@ -7,7 +7,10 @@ use cotside_simulators::unit::MakeBroker;
 use cotside_tests::broker::mosquitto;
 use cotside_tests::kill_nine::Campaign;
 use std::path::PathBuf;
-use std::time::Duration;
+
+/// `make prove` kills by the hundred, from any seed.
+const KILLS: u32 = 24;
+const SEED: u64 = 7;
 
 async fn campaign(name: &str, broker: Option<MakeBroker>) {
     // The binaries lie one folder above the test's own.
@@ -15,10 +18,10 @@ async fn campaign(name: &str, broker: Option<MakeBroker>) {
     let binaries: PathBuf = deps.ancestors().nth(2).unwrap().into();
     let dir = std::env::temp_dir().join(format!("cotside-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
-    let campaign = Campaign { binaries, dir: dir.clone(), seed: 7, length: Duration::from_secs(20), broker };
+    let campaign = Campaign { binaries, dir: dir.clone(), seed: SEED, kills: KILLS, broker };
     let outcome = campaign.run().await.unwrap();
-    println!("{name}\n{}", outcome.table());
-    assert!(outcome.is_balanced(), "stores and logs in {}", dir.display());
+    println!("{name}, seed {SEED}\n{}", outcome.table());
+    assert!(outcome.is_balanced(), "seed {SEED}; stores and logs in {}", dir.display());
     std::fs::remove_dir_all(&dir).unwrap();
 }
 

@@ -40,6 +40,7 @@ pub async fn run(binaries: &Path, dir: PathBuf, figures: &mut Figures) -> Result
         beds: vec![bed("01", "intellivue", monitor, LIMITS), bed("02", "masimo", mute, "")],
         http_port: None,
         broker: None,
+        detours: Vec::new(),
     };
     let mut unit = Unit::start(&plan, |_| ()).await?;
     unit.agents[1].stop().await?;

@@ -53,6 +53,7 @@ pub async fn run(binaries: &Path, dir: PathBuf, figures: &mut Figures) -> Result
         beds: vec![bed("01", oximeter, LIMITS), bed("02", mute, "")],
         http_port: None,
         broker: None,
+        detours: Vec::new(),
     };
     let mut unit = Unit::start(&plan, |_| ()).await?;
     unit.agents[1].stop().await?;
