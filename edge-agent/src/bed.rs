@@ -2,9 +2,11 @@
 //!
 //! A pure core and its shell: [`core::Bed`] has `handle` and `poll`, [`run`] carries messages and time to it.
 
+mod account;
 mod batch;
 mod core;
 mod gap;
+mod held;
 mod kept;
 mod patients;
 pub mod run;

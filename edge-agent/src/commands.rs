@@ -3,6 +3,7 @@
 mod check;
 mod decode;
 mod enroll;
+mod metrics;
 mod run;
 mod status;
 mod tap;
@@ -44,8 +45,11 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigFile,
         /// The snapshot as JSON, for scripts.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "metrics")]
         json: bool,
+        /// Counters in Prometheus' text format, for node_exporter's textfile collector.
+        #[arg(long)]
+        metrics: bool,
     },
     /// Get this gateway's identity from the hub, with the one-time token that the operator gave out.
     Enroll {
@@ -107,7 +111,14 @@ pub fn execute(command: Command) -> Result<Exit, Failed> {
         Command::Run { config } => run::run(&config.config),
         Command::Check { config } => check::check(&config.config),
         Command::Describe => print(&agent::describe()),
-        Command::Status { config, json } => status::status(&config.config, json),
+        Command::Status { config, json, metrics } => {
+            let form = match (json, metrics) {
+                (true, _) => status::Form::Json,
+                (_, true) => status::Form::Metrics,
+                _ => status::Form::Table,
+            };
+            status::status(&config.config, form)
+        }
         Command::Enroll { token, hub, config } => enroll::enroll(&config.config, &token, hub.as_deref()),
         Command::Decode { driver, file, settings } => decode::decode(&driver, &file, &settings),
         Command::Tap { link, file, seconds, config } => tap::tap(&config.config, &link, &file, seconds),

@@ -52,6 +52,16 @@ impl Draft {
     pub fn is_streaming(&self) -> bool {
         matches!(self.body, Body::Numerics(_) | Body::Waveforms(_))
     }
+
+    /// Values, samples and records in it: what the conservation count counts. A gap stands for what is not there.
+    pub fn entries(&self) -> u64 {
+        match &self.body {
+            Body::Numerics(samples) => samples.len() as u64,
+            Body::Waveforms(stretches) => stretches.iter().map(|stretch| stretch.samples.len() as u64).sum(),
+            Body::Record(_) => 1,
+            Body::Gap(_) => 0,
+        }
+    }
 }
 
 /// To the store. Everything in one request is committed in one transaction.
@@ -60,6 +70,12 @@ pub struct StoreRequest {
     pub drafts: Vec<Draft>,
     /// Checkpoints that are fulfilled by this commit (in order; includes all earlier requests).
     pub checkpoints: Vec<(LinkIndex, StoreToken)>,
+}
+
+impl StoreRequest {
+    pub fn entries(&self) -> u64 {
+        self.drafts.iter().map(Draft::entries).sum()
+    }
 }
 
 /// A committed block.

@@ -29,6 +29,11 @@ impl Batch {
         self.begin
     }
 
+    /// Values and samples that wait for the end of the window.
+    pub(super) fn entries(&self) -> u64 {
+        (self.numerics.len() + self.samples) as u64
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.numerics.len() >= NUMERICS_MAX || self.samples >= SAMPLES_MAX
     }

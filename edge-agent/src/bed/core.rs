@@ -1,7 +1,8 @@
 //! The bed's decisions: alarm before disk, one block a lane and loss window, a reason for every gap.
 
+use super::account::Account;
 use super::batch::Batch;
-use super::gap::OpenGap;
+use super::gap::{OpenGap, Unreadable};
 use super::kept::{Keep, Kept};
 use super::patients::{Patients, Standing};
 use super::snapshot::Snapshot;
@@ -83,7 +84,8 @@ pub struct Bed {
     pub(super) bed: Option<String>,
     pub(super) store_trouble: Option<String>,
     pub(super) limits_version: Option<u64>,
-    pub(super) outbox: OutboxStatus,
+    outbox: OutboxStatus,
+    account: Account,
     measured: Batch,
     demo: Batch,
     alerts: BTreeMap<(LinkIndex, u32, Option<u32>), Alert>,
@@ -107,6 +109,7 @@ pub(super) struct Link {
     /// The last state that went into the log; being opened again is no news.
     logged: Option<LinkState>,
     gap: Option<OpenGap>,
+    unreadable: Unreadable,
     has_waveforms: bool,
 }
 
@@ -131,6 +134,7 @@ impl Bed {
             store_trouble: None,
             limits_version: None,
             outbox: OutboxStatus::default(),
+            account: Account::default(),
             measured: Batch::new(setup.provenance),
             demo: Batch::new(Provenance::DeviceDemo),
             alerts: BTreeMap::new(),
@@ -205,13 +209,18 @@ impl Bed {
         match event {
             Event::Identified(identity) => self.identified(at, link, &identity),
             // Not even a checkpoint: what is not taken is not acknowledged.
-            _ if standing == Some(Standing::Withheld) => {}
+            _ if standing == Some(Standing::Withheld) => self.account.withhold(&event),
             Event::Numeric(numeric) => self.numeric(at, link, numeric),
             Event::Waveform(waveform) => self.waveform(at, link, waveform),
             Event::Alert(alert) => self.alert(at, link, alert),
             Event::Checkpoint(token) => self.checkpoints.push((link, token)),
-            // Counted and shown by the link itself.
-            Event::Malformed { .. } | Event::Notice(_) => {}
+            Event::Malformed { .. } => {
+                if let Some(link) = self.links.get_mut(usize::from(link)) {
+                    link.unreadable.malformed(at.wall);
+                }
+            }
+            // Shown by the link itself.
+            Event::Notice(_) => {}
         }
     }
 
@@ -223,6 +232,8 @@ impl Bed {
             numeric.quality = numeric.quality.with(Quality::IMPLAUSIBLE);
         }
         self.engine.handle(at, Alarming::Numeric { link, numeric: &numeric });
+        self.account.read(1);
+        self.understood(at, link);
         self.batch(numeric.quality).numeric(at, link, &numeric);
         self.values.take(at, link, numeric);
     }
@@ -231,7 +242,15 @@ impl Bed {
         if let Some(link) = self.links.get_mut(usize::from(link)) {
             link.has_waveforms = true;
         }
+        self.account.read(waveform.samples.len());
+        self.understood(at, link);
         self.batch(waveform.quality).waveform(at, link, waveform);
+    }
+
+    fn understood(&mut self, at: Now, link: LinkIndex) {
+        if let Some(link) = self.links.get_mut(usize::from(link)) {
+            link.unreadable.heard(at.wall);
+        }
     }
 
     /// Demonstration data never shares a block with measurements.
@@ -410,6 +429,17 @@ impl Bed {
         }
     }
 
+    fn tell_unreadable(&mut self, now: Now, is_closing: bool) {
+        for at in 0..self.links.len() {
+            let link = &mut self.links[at];
+            let index = LinkIndex::try_from(at).unwrap_or(LinkIndex::MAX);
+            let has_waveforms = link.has_waveforms;
+            if let Some(gap) = link.unreadable.take_ended(index, now.wall, is_closing) {
+                self.gap(now, gap, has_waveforms);
+            }
+        }
+    }
+
     /// A step of the wall clock is a gap of its own: what is dated across it cannot be ordered by date.
     fn watch_clock(&mut self, now: Now) {
         let expected = self.clock.wall + now.mono.since(self.clock.mono);
@@ -435,6 +465,7 @@ impl Bed {
 
     fn record(&mut self, at: Now, record: &Record) {
         let json = serde_json::to_string(record).expect("a record of plain fields always has a JSON text");
+        self.account.read(1);
         self.at_once.push(self.draft(at, Lane::Alarm, Body::Record(json)));
     }
 
@@ -452,6 +483,7 @@ impl Bed {
         if !changed.is_empty() || self.announce_at.is_some_and(|at| at <= now.mono) {
             self.announce(now, &changed);
         }
+        self.tell_unreadable(now, is_closing);
         self.write(now, is_closing);
         let kept = self.engine.kept();
         if kept != self.kept {
@@ -464,7 +496,7 @@ impl Bed {
                 epoch: String::new(),
                 wall_us: now.wall.0,
                 links: self.links.iter().filter_map(|link| link.status.clone()).collect(),
-                outbox: self.outbox,
+                outbox: self.outbox(),
                 limits: (self.limits_at <= now.mono).then(|| {
                     self.limits_at = now.mono + LIMITS_EVERY;
                     self.limits_in_force()
@@ -472,6 +504,11 @@ impl Bed {
             };
             self.outputs.push_back(Output::Uplink(UplinkRequest::Status(status)));
         }
+    }
+
+    /// Where every entry is, as far as bed and store have said.
+    pub(super) fn outbox(&self) -> OutboxStatus {
+        OutboxStatus { entries: self.account.entries(self.outbox.entries), ..self.outbox }
     }
 
     fn limits_in_force(&self) -> downstream::Limits {
@@ -505,8 +542,13 @@ impl Bed {
             }
         }
         let checkpoints = std::mem::take(&mut self.checkpoints);
-        if !drafts.is_empty() || !checkpoints.is_empty() {
-            self.outputs.push_back(Output::Store(StoreRequest { drafts, checkpoints }));
+        if drafts.is_empty() && checkpoints.is_empty() {
+            return;
         }
+        let request = StoreRequest { drafts, checkpoints };
+        self.account.hand(request.entries());
+        let in_window = self.measured.entries() + self.demo.entries();
+        self.account.check(in_window);
+        self.outputs.push_back(Output::Store(request));
     }
 }

@@ -43,3 +43,49 @@ impl OpenGap {
         Gap { cause: self.cause, link: Some(link), from: self.from, to: now, seqs: None, count: None }
     }
 }
+
+/// Bytes of a link that could not be read: what they said is missing, though the device spoke.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unreadable {
+    /// When something of this link was last understood.
+    heard: Option<Wall>,
+    open: Option<Stretch>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    from: Wall,
+    to: Wall,
+    count: u64,
+}
+
+/// Unreadable bytes that follow each other this closely are one gap.
+const QUIET_US: i64 = 2_000_000;
+/// What unreadable bytes said was measured since the last that could be read, but no longer ago than this.
+const REACH_US: i64 = 10_000_000;
+
+impl Unreadable {
+    pub(super) fn heard(&mut self, at: Wall) {
+        self.heard = Some(at);
+    }
+
+    pub(super) fn malformed(&mut self, at: Wall) {
+        let reach = Wall(at.0 - REACH_US);
+        let from = self.heard.filter(|heard| (reach..=at).contains(heard)).unwrap_or(at);
+        let open = self.open.get_or_insert(Stretch { from, to: at, count: 0 });
+        open.to = open.to.max(at);
+        open.count += 1;
+    }
+
+    /// The stretch that has ended by now, if one has; `is_closing`: whatever is open.
+    pub(super) fn take_ended(&mut self, link: u8, now: Wall, is_closing: bool) -> Option<Gap> {
+        let has_ended = |open: &Stretch| {
+            let (quiet, length) = (now.0 - open.to.0, now.0 - open.from.0);
+            // A clock that was set back ends it too.
+            is_closing || !(0..QUIET_US).contains(&quiet) || length >= PIECE_US
+        };
+        let Stretch { from, to, count } = self.open.take_if(|open| has_ended(open))?;
+        let cause = GapCause::Undecodable;
+        Some(Gap { cause, link: Some(link), from, to, seqs: None, count: Some(count) })
+    }
+}

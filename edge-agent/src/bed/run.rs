@@ -2,6 +2,7 @@
 //!
 //! It never waits for either: the uplink gets the newest announce when it has room, the store its requests in order.
 
+use super::held::Held;
 use super::kept::{self, Keep};
 use super::{Bed, Input, Output, Snapshot};
 use crate::row::{BedNotice, Heard, LinkIndex, StoreRequest, UplinkRequest};
@@ -16,8 +17,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Requests held while the store is busy: minutes of them, at one a second. Beyond, streaming data is lost and said to be.
-const STORE_BACKLOG_MAX: usize = 256;
 const FEED_WATCHDOG_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that wakes the bed and everything that it wakes.
@@ -38,14 +37,13 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
     let mut keeper = Keeper::new(wires.kept.clone());
     let mut fed_at = Mono(0);
     loop {
-        let wake_at = drain(&mut bed, &mut held, &mut keeper, &wires, clock);
+        let (wake_at, fell_behind) = drain(&mut bed, &mut held, &mut keeper, &wires, clock);
         keeper.start_next();
-        held.pass_on(&wires);
-        if let Some(trouble) = held.trouble.take() {
-            bed.handle(clock.now(), Input::Notice(trouble));
+        let now = clock.now();
+        if let Some(trouble) = fell_behind.or_else(|| held.pass_on(now, &wires.store)) {
+            bed.handle(now, Input::Notice(trouble));
             continue;
         }
-        let now = clock.now();
         if now.mono.since(fed_at) >= FEED_WATCHDOG_EVERY {
             fed_at = now.mono;
             stages::still_alive();
@@ -54,14 +52,18 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
             biased;
             () = stop.requested() => break,
             Some(heard) = wires.heard.recv() => bed.handle(clock.now(), Input::Heard(heard)),
-            Some(notice) = wires.notices.recv() => bed.handle(clock.now(), Input::Notice(notice)),
+            Some(notice) = wires.notices.recv() => {
+                let now = clock.now();
+                let notice = balance(notice, &mut held, now.mono);
+                bed.handle(now, Input::Notice(notice));
+            }
             Some(question) = wires.questions.recv() => {
                 // Whoever asked may have left.
                 let _ = question.send(bed.snapshot(clock.now()));
             }
             () = keeper.written(), if keeper.is_writing() => {}
-            permit = wires.store.reserve(), if !held.store.is_empty() => held.give_store(permit.ok()),
-            permit = wires.uplink.reserve(), if held.announce.is_some() => held.give_uplink(permit.ok()),
+            permit = wires.store.reserve(), if held.has_requests() => held.give_store(clock.now(), permit.ok()),
+            permit = wires.uplink.reserve(), if held.has_announce() => held.give_uplink(permit.ok()),
             () = tokio::time::sleep_until(clock.instant(wake_at).into()) => bed.handle(clock.now(), Input::Timeout),
         }
     }
@@ -72,23 +74,40 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
     bed.handle(clock.now(), Input::Close);
     drain(&mut bed, &mut held, &mut keeper, &wires, clock);
     keeper.finish().await;
-    for request in held.store.drain(..) {
+    while let Some(request) = held.next() {
         wires.store.send(request).await?;
     }
     Ok(())
 }
 
-/// Takes all that the bed has decided; returns when to wake it.
-fn drain(bed: &mut Bed, held: &mut Held, keeper: &mut Keeper, wires: &Wires, clock: Clock) -> Mono {
+/// Takes all that the bed has decided; returns when to wake it, and words if the store has fallen too far behind.
+fn drain(
+    bed: &mut Bed,
+    held: &mut Held,
+    keeper: &mut Keeper,
+    wires: &Wires,
+    clock: Clock,
+) -> (Mono, Option<BedNotice>) {
+    let mut fell_behind = None;
     loop {
         match bed.poll(clock.now()) {
             Output::Uplink(request) => held.uplink(request, &wires.uplink),
-            Output::Store(request) => held.keep(request),
+            Output::Store(request) => fell_behind = held.keep(request).or(fell_behind),
             Output::Keep(keep, text) => keeper.keep(keep, text),
             Output::Stored(link, token) => stored(wires, link, token),
-            Output::Wait(until) => return until,
+            Output::Wait(until) => return (until, fell_behind),
         }
     }
+}
+
+/// The store's account of what it was given, completed by what never got there.
+fn balance(notice: BedNotice, held: &mut Held, now: Mono) -> BedNotice {
+    let BedNotice::Outbox(mut outbox) = notice else { return notice };
+    if let Some(words) = held.compare(now, outbox.entries.stored) {
+        tracing::error!(words, "the accounts of bed and store differ");
+    }
+    outbox.entries.lost = held.lost();
+    BedNotice::Outbox(outbox)
 }
 
 fn stored(wires: &Wires, link: LinkIndex, token: StoreToken) {
@@ -145,70 +164,6 @@ impl Keeper {
                 return;
             }
             self.written().await;
-        }
-    }
-}
-
-/// What uplink and store had no room for yet.
-#[derive(Default)]
-struct Held {
-    /// The newest: it is the full state, an older one says nothing more.
-    announce: Option<UplinkRequest>,
-    store: VecDeque<StoreRequest>,
-    /// Something was lost because the store did not keep up; said until it has caught up.
-    is_behind: bool,
-    trouble: Option<BedNotice>,
-}
-
-impl Held {
-    fn uplink(&mut self, request: UplinkRequest, uplink: &mpsc::Sender<UplinkRequest>) {
-        if matches!(request, UplinkRequest::Announce(_)) {
-            self.announce = None;
-        }
-        match uplink.try_send(request) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(request @ UplinkRequest::Announce(_))) => {
-                self.announce = Some(request);
-            }
-            // The next status comes within a second.
-            Err(mpsc::error::TrySendError::Full(UplinkRequest::Status(_))) => {}
-        }
-    }
-
-    fn keep(&mut self, request: StoreRequest) {
-        if self.store.len() == STORE_BACKLOG_MAX {
-            let is_streaming =
-                |request: &StoreRequest| request.drafts.iter().all(crate::row::Draft::is_streaming);
-            let oldest = self.store.iter().position(is_streaming).unwrap_or(0);
-            self.store.remove(oldest);
-            if !std::mem::replace(&mut self.is_behind, true) {
-                self.trouble = Some(BedNotice::StoreTrouble(Some("the store does not keep up".to_owned())));
-            }
-        }
-        self.store.push_back(request);
-    }
-
-    fn pass_on(&mut self, wires: &Wires) {
-        while !self.store.is_empty() {
-            match wires.store.try_reserve() {
-                Ok(permit) => self.give_store(Some(permit)),
-                Err(_) => return,
-            }
-        }
-        if std::mem::take(&mut self.is_behind) {
-            self.trouble = Some(BedNotice::StoreTrouble(None));
-        }
-    }
-
-    fn give_store(&mut self, permit: Option<mpsc::Permit<'_, StoreRequest>>) {
-        if let (Some(permit), Some(request)) = (permit, self.store.pop_front()) {
-            permit.send(request);
-        }
-    }
-
-    fn give_uplink(&mut self, permit: Option<mpsc::Permit<'_, UplinkRequest>>) {
-        if let (Some(permit), Some(request)) = (permit, self.announce.take()) {
-            permit.send(request);
         }
     }
 }

@@ -76,7 +76,7 @@ impl Snapshot {
                 .map(|(channel, numeric, age)| value(bed, now, channel, numeric, age))
                 .collect(),
             alarms: bed.engine.open().map(|alarm| convert::alarm(&alarm)).collect(),
-            outbox: bed.outbox,
+            outbox: bed.outbox(),
         }
     }
 }

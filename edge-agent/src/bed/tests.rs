@@ -3,13 +3,13 @@
 use super::{Bed, Input, Keep, Kept, LinkSetup, Output, Setup};
 use crate::row::{BedNotice, Draft, Heard, News, UplinkRequest};
 use cotside_protocol::model::{
-    Alert, AlertPhase, Code, Decimal, Event, Identity, Kind, Limit, LimitSide, Mono, Now, Numeric, Pace,
-    Priority, Private, Provenance, Quality, Site, StoreToken, Wall, Waveform,
+    Alert, AlertPhase, Code, Decimal, Event, Identity, Kind, Limit, LimitSide, Malformed, Mono, Now, Numeric,
+    Pace, Priority, Private, Provenance, Quality, Site, StoreToken, Wall, Waveform,
 };
 use cotside_protocol::wire::block::{Body, GapCause};
 use cotside_protocol::wire::downstream;
 use cotside_protocol::wire::topic::Lane;
-use cotside_protocol::wire::upstream::{LinkState, LinkStatus};
+use cotside_protocol::wire::upstream::{Entries, LinkState, LinkStatus, OutboxStatus};
 use std::time::Duration;
 
 const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000) };
@@ -267,6 +267,46 @@ fn every_gap_has_its_cause_and_its_ends() {
     scene.pass(3_000);
     scene.handle(Input::Close);
     assert!(scene.gaps().contains(&(Lane::Numeric, GapCause::WrongDevice, 3_000)), "{:?}", scene.gaps());
+}
+
+#[test]
+fn bytes_that_cannot_be_read_are_a_gap_of_the_link_that_brought_them() {
+    let mut scene = Scene::new();
+    let malformed = || Event::Malformed { reason: Malformed::Checksum, bytes: 40 };
+    scene.event(Event::Numeric(hr(120)));
+    for _ in 0..3 {
+        scene.pass(1_000);
+        scene.event(malformed());
+    }
+    scene.pass(1_000);
+    scene.event(Event::Numeric(hr(121)));
+    assert_eq!(scene.gaps(), [], "more of it may follow");
+    scene.pass(2_000);
+    assert_eq!(scene.gaps(), [(Lane::Numeric, GapCause::Undecodable, 3_000)]);
+    let gap = scene.drafts().into_iter().find_map(|draft| match &draft.body {
+        Body::Gap(gap) => Some((gap.link, gap.count)),
+        _ => None,
+    });
+    assert_eq!(gap, Some((Some(0), Some(3))));
+}
+
+#[test]
+fn every_entry_is_read_withheld_held_lost_or_stored() {
+    let mut scene = Scene::new();
+    for n in 0..10 {
+        scene.event(Event::Numeric(hr(120 + n)));
+        scene.event(wave(scene.now.mono, vec![0; 25]));
+        scene.pass(300);
+    }
+    let handed: u64 = scene.drafts().into_iter().map(Draft::entries).sum();
+    let said =
+        OutboxStatus { entries: Entries { stored: handed, ..Entries::default() }, ..OutboxStatus::default() };
+    scene.handle(Input::Notice(BedNotice::Outbox(said)));
+    let entries = scene.bed.snapshot(scene.now).outbox.entries;
+    assert_eq!(entries.stored, handed);
+    assert!(entries.read >= 260, "ten values and their samples, and what the bed wrote itself");
+    assert_eq!(entries.read, entries.withheld + entries.held + entries.lost + entries.stored);
+    assert!(entries.held < 26 * 4, "only what the open window holds: {entries:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! `edge-agent status`: the running agent's snapshot, as a table for people or as JSON for scripts.
+//! `edge-agent status`: the running agent's snapshot, as a table for people, as JSON for scripts, as counters for Prometheus.
 
-use super::{Failed, load, print, tap::ask};
+use super::{Failed, load, metrics, print, tap::ask};
 use crate::bed::{LinkSnapshot, Snapshot, ValueSnapshot};
 use anyhow::{Context, anyhow};
 use cotside_protocol::wire::upstream::Alarm;
@@ -12,7 +12,15 @@ use std::time::Duration;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) fn status(config: &Path, as_json: bool) -> Result<Exit, Failed> {
+/// For whom it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Table,
+    Json,
+    Metrics,
+}
+
+pub(super) fn status(config: &Path, form: Form) -> Result<Exit, Failed> {
     let config = load(config)?;
     let mut agent = ask(&config.socket, "status\n")?;
     let mut text = String::new();
@@ -22,13 +30,13 @@ pub(super) fn status(config: &Path, as_json: bool) -> Result<Exit, Failed> {
     if let Some(words) = text.strip_prefix("error: ") {
         return Err(Failed::new(Exit::Unavailable, anyhow!(words.trim().to_owned())));
     }
-    if as_json {
+    if form == Form::Json {
         return print(&format!("{}\n", text.trim()));
     }
     let snapshot: Snapshot = serde_json::from_str(&text)
         .context("the agent's answer is not understood: is it another version?")
         .map_err(|error| Failed::new(Exit::Unavailable, error))?;
-    print(&table(&snapshot))
+    print(&if form == Form::Metrics { metrics::text(&snapshot) } else { table(&snapshot) })
 }
 
 fn table(snapshot: &Snapshot) -> String {
@@ -45,6 +53,12 @@ fn table(snapshot: &Snapshot) -> String {
         outbox.waiting_bytes.div_ceil(1024),
         age(outbox.oldest_ms),
         outbox.dropped_rows
+    );
+    let entries = outbox.entries;
+    let _ = writeln!(
+        out,
+        "entries {} read = {} stored + {} on the way + {} withheld + {} lost, each with a gap record",
+        entries.read, entries.stored, entries.held, entries.withheld, entries.lost
     );
     if let Some(words) = &snapshot.store_trouble {
         let _ = writeln!(out, "store   NOT RECORDED: {words}");

@@ -121,6 +121,7 @@ pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -
 /// The thread: takes what has gathered, commits it together, answers, says what was done.
 fn write(mut store: Store, clock: Clock, mut work: Receiver<Work>, done: Sender<Done>) {
     let mut told = Vec::new();
+    let mut entries_stored = 0;
     while let Some(first) = work.blocking_recv() {
         let mut gathered = vec![first];
         while gathered.len() < WORK_MAX
@@ -143,6 +144,7 @@ fn write(mut store: Store, clock: Clock, mut work: Receiver<Work>, done: Sender<
             }
         }
         store.append(now, &drafts, &mut told);
+        entries_stored += drafts.iter().map(Draft::entries).sum::<u64>();
         let on_disk = !store.is_in_memory();
         asks.into_iter().for_each(|ask| store.answer(now, ask, &mut told));
         if tick {
@@ -154,7 +156,9 @@ fn write(mut store: Store, clock: Clock, mut work: Receiver<Work>, done: Sender<
             all.push(Done::Checkpoints(checkpoints));
         }
         if tick {
-            all.push(Done::House { trouble: store.trouble(), outbox: store.outbox(now), log: store.log() });
+            let mut outbox = store.outbox(now);
+            outbox.entries.stored = entries_stored;
+            all.push(Done::House { trouble: store.trouble(), outbox, log: store.log() });
         }
         for done_one in all {
             if done.blocking_send(done_one).is_err() {

@@ -98,6 +98,23 @@ pub struct OutboxStatus {
     /// Age of the oldest row not yet acknowledged.
     pub oldest_ms: u64,
     pub dropped_rows: u64,
+    /// Since the agent started.
+    #[serde(default)]
+    pub entries: Entries,
+}
+
+/// What became of every entry (a value, a sample, a record) of this bed: `read = withheld + held + lost + stored`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    pub read: u64,
+    /// Of a device that is not this bed's.
+    pub withheld: u64,
+    /// On the way to the log.
+    pub held: u64,
+    /// Gave way because the log did not keep up; gap records say when.
+    pub lost: u64,
+    /// In the log.
+    pub stored: u64,
 }
 
 /// The full alarm state of the bed, sent at every change before anything is on disk, and once a second while any alarm is open.
