@@ -8,6 +8,7 @@ DEMO_SECONDS ?=
 SEEDS ?= 2000
 MINUTES ?= 3
 KILLS ?= 500
+CUTS ?= 120
 
 .PHONY: help demo test bench prove fmt lint deny words console console-test unit system browser build release setup clean
 
@@ -24,9 +25,10 @@ test: setup fmt console-test lint deny words unit system browser ## everything t
 bench: release ## figures beside their floors and peers; also written to target/figures.tsv
 	$(CARGO) run --release -q -p cotside-tests --bin bench
 
-prove: release ## long campaigns: seeds in virtual time, kill -9 of real processes, fuzzing (SEEDS=, MINUTES=, KILLS=)
+prove: release ## long campaigns: seeds in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, MINUTES=, KILLS=, CUTS=)
 	COTSIDE_SEEDS=$(SEEDS) COTSIDE_MINUTES=$(MINUTES) $(CARGO) test --release -q -p cotside-tests --test unit_in_virtual_time -- --nocapture
 	COTSIDE_KILLS=$(KILLS) $(CARGO) run --release -q -p cotside-tests --bin kill_nine
+	COTSIDE_CUTS=$(CUTS) $(CARGO) run --release -q -p cotside-tests --bin power_cut
 	fuzz/run $(MINUTES)
 
 fmt: ## formatting, checked
