@@ -8,7 +8,6 @@ use cotside_protocol::wire::block::{Body, Gap, GapCause};
 use cotside_protocol::wire::topic::Lane;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Requests held while the store is busy: minutes of them, at one a second. Beyond, streaming data is lost and said to be.
 const STORE_BACKLOG_MAX: usize = 256;
@@ -39,24 +38,13 @@ impl Held {
         !self.store.is_empty() || self.lost.is_open()
     }
 
-    pub(super) fn uplink(&mut self, request: UplinkRequest, uplink: &mpsc::Sender<UplinkRequest>) {
-        if matches!(request, UplinkRequest::Announce(_)) {
-            self.announce = None;
-        }
-        match uplink.try_send(request) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(request @ UplinkRequest::Announce(_))) => {
-                self.announce = Some(request);
-            }
-            // The next status comes within a second.
-            Err(mpsc::error::TrySendError::Full(UplinkRequest::Status(_))) => {}
-        }
+    /// Takes the place of an older one.
+    pub(super) fn keep_announce(&mut self, announce: Option<UplinkRequest>) {
+        self.announce = announce;
     }
 
-    pub(super) fn give_uplink(&mut self, permit: Option<mpsc::Permit<'_, UplinkRequest>>) {
-        if let (Some(permit), Some(request)) = (permit, self.announce.take()) {
-            permit.send(request);
-        }
+    pub(super) fn take_announce(&mut self) -> Option<UplinkRequest> {
+        self.announce.take()
     }
 
     /// Words, when something has to go for it.
@@ -77,33 +65,19 @@ impl Held {
             .then(|| BedNotice::StoreTrouble(Some("the store does not keep up".to_owned())))
     }
 
-    /// Words, when the store has caught up.
-    pub(super) fn pass_on(&mut self, now: Now, store: &mpsc::Sender<StoreRequest>) -> Option<BedNotice> {
-        while self.has_requests() {
-            match store.try_reserve() {
-                Ok(permit) => self.give_store(now, Some(permit)),
-                Err(_) => return None,
-            }
-        }
-        std::mem::take(&mut self.is_behind).then_some(BedNotice::StoreTrouble(None))
-    }
-
-    pub(super) fn give_store(&mut self, now: Now, permit: Option<mpsc::Permit<'_, StoreRequest>>) {
-        let Some(permit) = permit else { return };
-        if let Some(request) = self.next() {
-            self.given += request.entries();
-            self.given_at = now.mono;
-            permit.send(request);
-        }
-    }
-
-    /// What goes to the store next: first that something is missing, then what is there.
-    pub(super) fn next(&mut self) -> Option<StoreRequest> {
+    /// What the store is given next: first that something is missing, then what is there.
+    pub(super) fn next(&mut self, now: Now) -> Option<StoreRequest> {
         let drafts = self.lost.take();
-        if drafts.is_empty() {
-            return self.store.pop_front();
-        }
-        Some(StoreRequest { drafts, checkpoints: Vec::new() })
+        let lost = (!drafts.is_empty()).then(|| StoreRequest { drafts, checkpoints: Vec::new() });
+        let request = lost.or_else(|| self.store.pop_front())?;
+        self.given += request.entries();
+        self.given_at = now.mono;
+        Some(request)
+    }
+
+    /// Words, when the store has caught up.
+    pub(super) fn caught_up(&mut self) -> Option<BedNotice> {
+        (!self.has_requests() && std::mem::take(&mut self.is_behind)).then_some(BedNotice::StoreTrouble(None))
     }
 
     /// Entries that gave way to a gap record, ever.
@@ -227,7 +201,7 @@ mod tests {
             ));
         }
         assert_eq!(said, 1);
-        let requests_out: Vec<StoreRequest> = std::iter::from_fn(|| held.next()).collect();
+        let requests_out: Vec<StoreRequest> = std::iter::from_fn(|| held.next(Now::default())).collect();
         let drafts: Vec<&Draft> = requests_out.iter().flat_map(|request| &request.drafts).collect();
         assert_eq!(drafts.iter().filter(|draft| draft.lane == Lane::Alarm).count(), requests.div_ceil(10));
         assert_eq!(

@@ -7,7 +7,7 @@ use super::kept::{self, Keep};
 use super::{Bed, Input, Output, Snapshot};
 use crate::row::{BedNotice, Heard, LinkIndex, StoreRequest, UplinkRequest};
 use anyhow::Result;
-use cotside_protocol::model::{Mono, StoreToken};
+use cotside_protocol::model::{Mono, Now, StoreToken};
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::{self, Stop};
 use std::collections::VecDeque;
@@ -40,7 +40,7 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
         let (wake_at, fell_behind) = drain(&mut bed, &mut held, &mut keeper, &wires, clock);
         keeper.start_next();
         let now = clock.now();
-        if let Some(trouble) = fell_behind.or_else(|| held.pass_on(now, &wires.store)) {
+        if let Some(trouble) = fell_behind.or_else(|| pass_on(&mut held, now, &wires.store)) {
             bed.handle(now, Input::Notice(trouble));
             continue;
         }
@@ -62,8 +62,8 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
                 let _ = question.send(bed.snapshot(clock.now()));
             }
             () = keeper.written(), if keeper.is_writing() => {}
-            permit = wires.store.reserve(), if held.has_requests() => held.give_store(clock.now(), permit.ok()),
-            permit = wires.uplink.reserve(), if held.has_announce() => held.give_uplink(permit.ok()),
+            permit = wires.store.reserve(), if held.has_requests() => give(permit.ok(), || held.next(clock.now())),
+            permit = wires.uplink.reserve(), if held.has_announce() => give(permit.ok(), || held.take_announce()),
             () = tokio::time::sleep_until(clock.instant(wake_at).into()) => bed.handle(clock.now(), Input::Timeout),
         }
     }
@@ -74,7 +74,7 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
     bed.handle(clock.now(), Input::Close);
     drain(&mut bed, &mut held, &mut keeper, &wires, clock);
     keeper.finish().await;
-    while let Some(request) = held.next() {
+    while let Some(request) = held.next(clock.now()) {
         wires.store.send(request).await?;
     }
     Ok(())
@@ -91,12 +91,43 @@ fn drain(
     let mut fell_behind = None;
     loop {
         match bed.poll(clock.now()) {
-            Output::Uplink(request) => held.uplink(request, &wires.uplink),
+            Output::Uplink(request) => tell_uplink(request, held, &wires.uplink),
             Output::Store(request) => fell_behind = held.keep(request).or(fell_behind),
             Output::Keep(keep, text) => keeper.keep(keep, text),
             Output::Stored(link, token) => stored(wires, link, token),
             Output::Wait(until) => return (until, fell_behind),
         }
+    }
+}
+
+fn tell_uplink(request: UplinkRequest, held: &mut Held, uplink: &mpsc::Sender<UplinkRequest>) {
+    if matches!(request, UplinkRequest::Announce(_)) {
+        held.keep_announce(None);
+    }
+    match uplink.try_send(request) {
+        Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+        Err(mpsc::error::TrySendError::Full(announce @ UplinkRequest::Announce(_))) => {
+            held.keep_announce(Some(announce));
+        }
+        // The next status comes within a second.
+        Err(mpsc::error::TrySendError::Full(UplinkRequest::Status(_))) => {}
+    }
+}
+
+/// Words, when the store has caught up.
+fn pass_on(held: &mut Held, now: Now, store: &mpsc::Sender<StoreRequest>) -> Option<BedNotice> {
+    while held.has_requests() {
+        let permit = store.try_reserve().ok()?;
+        give(Some(permit), || held.next(now));
+    }
+    held.caught_up()
+}
+
+fn give<T>(permit: Option<mpsc::Permit<'_, T>>, next: impl FnOnce() -> Option<T>) {
+    if let Some(permit) = permit
+        && let Some(request) = next()
+    {
+        permit.send(request);
     }
 }
 

@@ -111,13 +111,13 @@ fn the_running_agent_shows_links_values_alarms_and_outbox_and_can_be_tapped() {
     let second = edge_agent(&["run", "--config", file]);
     assert_eq!(second.status.code(), Some(69), "{}", said(&second));
     assert!(said(&second).contains("another agent is running"));
-    assert_eq!(agent.stop(), 0);
     let metrics = said(&edge_agent(&["status", "--metrics", "--config", file]));
     for line in
         ["cotside_store_trouble 0", "cotside_entries{fate=\"lost\"} 0", "# TYPE cotside_link_live gauge"]
     {
         assert!(metrics.lines().any(|given| given == line), "{line} in {metrics}");
     }
+    assert_eq!(agent.stop(), 0);
     let gone = edge_agent(&["status", "--config", file]);
     assert_eq!(gone.status.code(), Some(69));
     assert!(said(&gone).contains("is it running?"), "{}", said(&gone));
