@@ -21,6 +21,7 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
   let session = null
   const spoilt = new Set()
   let silent = false
+  let mute = false
 
   const server = createServer((request, response) => {
     void answer(request, response).catch((error) => {
@@ -32,7 +33,7 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
   async function answer(request, response) {
     const url = new URL(request.url ?? '/', 'http://hub')
     if (silent) return request.socket.destroy()
-    if (url.pathname.startsWith('/api/v1/')) return api(request, response, url.pathname.slice('/api/v1'.length))
+    if (url.pathname.startsWith('/api/v1/')) return api(request, response, url.pathname.slice('/api/v1'.length), url.searchParams)
     const path = url.pathname === '/' ? '/index.html' : normalize(url.pathname)
     try {
       const body = await readFile(join(DIST, path))
@@ -48,7 +49,7 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
     }
   }
 
-  async function api(request, response, path) {
+  async function api(request, response, path, query) {
     const send = (status, data) => {
       const at = new Date().toISOString()
       const body = status < 400 ? { data, meta: { at } } : { error: { code: data, message: data, statusCode: status, timestamp: at, details: {} } }
@@ -81,7 +82,23 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
       request.on('close', () => streams.delete(response))
       return
     }
+    const asked = recorded(path, query)
+    if (asked !== undefined) return mute ? send(500, 'broken') : send(200, asked)
     return send(404, 'not-found')
+  }
+
+  function recorded(path, query) {
+    if (path === '/units/nicu/completeness') {
+      const day = query.get('day')
+      return { day, beds: unit.records.map(([bed, record]) => ({ bed, expected_s: record.day(day).expected_s, ...record.day(day).whole })) }
+    }
+    const [, bed, what] = /^\/beds\/([^/]+)\/(trends|gaps|completeness)$/.exec(path) ?? []
+    const record = unit.records.find(([id]) => id === bed)?.[1]
+    if (record === undefined) return undefined
+    const [from, to] = [Number(query.get('from')), Number(query.get('to'))]
+    if (what === 'gaps') return { bed, ...record.gaps(from, to) }
+    if (what === 'completeness') return { bed, days: [{ ...record.day(query.get('from')), whole: undefined }] }
+    return { bed, ...record.trends(query.get('param').split(',').map(Number), from, to, Number(query.get('resolution'))) }
   }
 
   server.on('upgrade', (request, socket, head) => {
@@ -136,6 +153,10 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
     silence(on) {
       silent = on
       if (on) drop()
+    },
+    // The live view goes on, the record cannot be read.
+    muteRecord(on) {
+      mute = on
     },
     // A bed as no contract allows it.
     spoil(bed, on) {

@@ -1,5 +1,7 @@
 // The fake hub's beds: made-up babies with the states a console must be able to show, as functions of the wall time.
 
+import { record } from './record.mjs'
+
 const BABIES = [
   ['Thompson', 32, 4, 8, 1820], ['Okafor A', 26, 1, 21, 940], ['Okafor B', 26, 1, 21, 1020], ['Lindqvist', 29, 6, 3, 1310],
   ['Haddad', 34, 0, 2, 2100], ['Moreau', 24, 5, 40, 1110], ['Sato', 31, 2, 11, 1550], ['Novak', 33, 3, 5, 1940],
@@ -14,6 +16,7 @@ export function ward({ beds, waves, calm, hostile }) {
   const all = Array.from({ length: beds }, (_, i) => bed(i, began, calm, hostile))
   let sentTo = Date.now()
   return {
+    records: all.map((b) => [b.id, b.record]),
     view: (now) => ({ unit: { id: 'nicu', name: 'NICU A' }, hub_at_ms: now, store_ok: true, beds: all.map((b) => b.view(now)) }),
     waves(now) {
       const from = sentTo
@@ -96,6 +99,7 @@ function bed(index, began, calm, hostile) {
   return {
     id,
     sends,
+    record: record(story, index, hostile),
     channels: sends ? channels(index, id, hr, story === 'desaturating' ? 4 : rr, story) : [],
     view: (now) => ({
       bed: id,

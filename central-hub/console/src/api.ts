@@ -120,3 +120,72 @@ export interface Channel {
   offset: number
   device: string
 }
+
+// What is known to be missing. `cause` is the wire's word, which may be one that this page has not met.
+export interface Gap {
+  from_ms: number
+  to_ms: number
+  cause: string
+  lane: 'alarm' | 'numeric' | 'waveform'
+  // The whole bed, when there is none.
+  link: number | null
+  device: string | null
+  count: number | null
+}
+
+// Begin of the bucket, least, mean, greatest, readings, share of the bucket's seconds that have one.
+export type Point = [at_ms: number, min: number, mean: number, max: number, count: number, coverage: number]
+
+export interface Trend {
+  code: number
+  label: string
+  name: string
+  site: string | null
+  device: string
+  ucum: string
+  points: Point[]
+}
+
+export interface BedTrends {
+  bed: string
+  from_ms: number
+  to_ms: number
+  resolution_s: number
+  trends: Trend[]
+  gaps: Gap[]
+}
+
+export interface BedGaps {
+  bed: string
+  from_ms: number
+  to_ms: number
+  gaps: Gap[]
+}
+
+export interface Coverage {
+  received_s: number
+  missing: Record<string, number>
+  waiting_s: number
+  unexplained_s: number
+}
+
+export interface LaneDay extends Coverage {
+  lane: Gap['lane']
+  link: number | null
+  device: string | null
+}
+
+export interface BedCompleteness {
+  bed: string
+  days: { day: string; expected_s: number; lanes: LaneDay[] }[]
+}
+
+export interface BedDay extends Coverage {
+  bed: string
+  expected_s: number
+}
+
+export interface UnitCompleteness {
+  day: string
+  beds: BedDay[]
+}

@@ -10,7 +10,7 @@ import { ageWords, readingWords } from './number'
 import { limitsOf } from './pick'
 import { now, wall } from './pulse'
 import { Link, Tile } from './tile'
-import { focused } from './view'
+import { toTrend, toUnit } from './view'
 
 export function Focus({ bed }: { bed: string }): VNode {
   const state = bedState(bed).value
@@ -22,8 +22,11 @@ export function Focus({ bed }: { bed: string }): VNode {
         <Tile bed={bed} lanes={4} still />
       </Alone>
       <section class="details" aria-label={`Bed ${bed}, details`}>
-        <button type="button" class="back" onClick={() => (focused.value = null)}>
+        <button type="button" class="back" onClick={toUnit}>
           <kbd>Esc</kbd> all beds
+        </button>{' '}
+        <button type="button" class="back" onClick={() => toTrend(bed)}>
+          <kbd>T</kbd> trend
         </button>
         {state !== undefined && (
           <>

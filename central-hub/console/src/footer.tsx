@@ -7,7 +7,7 @@ import { bedState, beds, connected, heardAt, logOut, roundTripMs, session, store
 import { thousandths } from './format'
 import { framesPerSecond, now } from './pulse'
 import { WAVE_DELAY_MS } from './sweep'
-import { helping } from './view'
+import { helping, toCompleteness } from './view'
 
 export function Footer(): VNode {
   const counts = useComputed(() => {
@@ -50,6 +50,9 @@ export function Footer(): VNode {
         <b>SOUND: NONE</b> visual only · <b>NOT FOR ALARM SURVEILLANCE</b>
       </span>
       <span class="person">{session.value?.user.name ?? ''}</span>
+      <button type="button" onClick={toCompleteness}>
+        <kbd>C</kbd> completeness
+      </button>
       <button type="button" onClick={() => void logOut()}>
         sign out
       </button>

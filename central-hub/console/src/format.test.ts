@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { age, asterisks, clock, counter, duration, gestation, grams, label, ucumText } from './format'
+import { age, asterisks, clock, counter, duration, gestation, grams, label, lasting, ucumText } from './format'
 
 test('durations count up as on a stopwatch', () => {
   assert.deepEqual([0, 19_999, 725_000, 3_723_000, -5].map(duration), ['0:00', '0:19', '12:05', '1:02:03', '0:00'])
@@ -10,6 +10,12 @@ test('durations count up as on a stopwatch', () => {
 test('an age is rounded down within its unit and its unit grows with it', () => {
   assert.deepEqual([0, 2_999, 99_999, 100_000, 5_999_000, 6_000_000].map(age), ['0 s', '2 s', '99 s', '1 min', '99 min', '1 h'])
   assert.equal(age(NaN), '?')
+})
+
+test('how long something lasted is said in the two units that matter', () => {
+  const hour = 3_600_000
+  assert.deepEqual([0, 42_400, 119_000, 120_000, 59 * 60_000, hour, 3.08 * hour, 47.9 * hour, 52 * hour].map(lasting), ['0 s', '42 s', '119 s', '2 min', '59 min', '1 h 00 min', '3 h 05 min', '47 h 54 min', '2 d 4 h'])
+  assert.equal(lasting(Infinity), '?')
 })
 
 test('a clock time is local, with leading zeros, and survives nonsense', () => {

@@ -28,6 +28,18 @@ export function age(ms: number): string {
   return `${Math.floor(seconds / 3600)} h`
 }
 
+// 42 s, 27 min, 3 h 05 min, 2 d 4 h: how long something lasted, to about a hundredth.
+export function lasting(ms: number): string {
+  if (!Number.isFinite(ms)) return '?'
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  if (minutes < 2_880) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`
+  const hours = Math.round(minutes / 60)
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
 export function clock(wallMs: number, seconds = false): string {
   const at = new Date(wallMs)
   if (Number.isNaN(at.getTime())) return '--:--'

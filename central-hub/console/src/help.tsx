@@ -8,8 +8,19 @@ const KEYS: [string, string][] = [
   ['0–9', 'the bed with this number'],
   ['← ↑ → ↓', 'between beds'],
   ['Enter', 'open the bed'],
-  ['Esc', 'back to all beds'],
+  ['T', 'trend of the bed'],
+  ['C', 'completeness of the record'],
+  ['Esc', 'one step back'],
   ['?', 'this card'],
+]
+
+const TREND_KEYS: [string, string][] = [
+  ['← →', 'the cursor, by one bucket; with Shift by ten'],
+  ['Home  End', 'the cursor to the first and the last'],
+  ['G  Shift G', 'to the hole before, to the one after'],
+  ['+  -', 'fewer hours, more hours'],
+  ['PgUp  PgDn  N', 'earlier, later, now'],
+  ['V', 'as a table'],
 ]
 
 const MARKS: [string, string][] = [
@@ -30,6 +41,7 @@ export function Help(): VNode {
   return (
     <dialog ref={dialog} class="help" onClose={() => (helping.value = false)} aria-label="Help">
       <Card title="Keys" rows={KEYS} />
+      <Card title="In the trend" rows={TREND_KEYS} />
       <Card title="Marks" rows={MARKS} />
       <p>
         Cotside supplements the alarms of the bedside devices. Where a monitor and this screen disagree, the monitor is

@@ -1,9 +1,10 @@
-// The keyboard: digits name a bed, arrows walk between tiles.
+// The keyboard: digits name a bed, arrows walk between tiles; a view may have keys of its own, which go first.
 
-import { beds } from './feed'
+import { useEffect, useRef } from 'preact/hooks'
+import { beds, session } from './feed'
 import { grid } from './grid'
 import { named } from './named'
-import { focused, height, helping, width } from './view'
+import { back, height, helping, screen, toBed, toCompleteness, toTrend, width } from './view'
 
 // How long a further digit may follow when the first could be a bed of its own.
 const MORE_DIGITS_MS = 700
@@ -17,7 +18,9 @@ function digit(key: string): void {
   const { bed, sure } = named(typed, beds.value)
   const go = (): void => {
     typed = ''
-    if (bed !== undefined) focused.value = bed
+    if (bed === undefined) return
+    if (screen.value.of === 'trend') toTrend(bed)
+    else toBed(bed)
   }
   if (sure) go()
   else timer = window.setTimeout(go, MORE_DIGITS_MS)
@@ -31,14 +34,44 @@ function walk(key: string): void {
   tiles[at < 0 ? 0 : Math.max(0, Math.min(tiles.length - 1, at + step))]?.focus()
 }
 
+// The bed that is meant by pressing T: the one shown, or the tile that the arrows have reached.
+function meant(): string | undefined {
+  if ('bed' in screen.value) return screen.value.bed
+  return document.activeElement instanceof HTMLElement ? document.activeElement.dataset['bed'] : undefined
+}
+
+type Own = (event: KeyboardEvent) => boolean
+let own: Own | undefined
+
+// The keys of a view while it is on the screen. True: the key was its.
+export function useKeys(take: Own): void {
+  const latest = useRef(take)
+  latest.current = take
+  useEffect(() => {
+    const mine: Own = (event) => latest.current(event)
+    own = mine
+    return () => {
+      if (own === mine) own = undefined
+    }
+  }, [])
+}
+
+function take(event: KeyboardEvent): boolean {
+  if (own?.(event) === true) return true
+  const bed = meant()
+  if (/^\d$/.test(event.key)) digit(event.key)
+  else if (event.key.startsWith('Arrow') && screen.value.of === 'unit') walk(event.key)
+  else if (event.key === 'Escape') back()
+  else if (event.key.toLowerCase() === 't' && bed !== undefined) toTrend(bed)
+  else if (event.key.toLowerCase() === 'c') toCompleteness()
+  else if (event.key === '?') helping.value = true
+  else return false
+  return true
+}
+
 export function listen(): void {
   window.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.target instanceof HTMLInputElement || helping.value) return
-    if (/^\d$/.test(event.key)) digit(event.key)
-    else if (event.key.startsWith('Arrow') && focused.value === null) walk(event.key)
-    else if (event.key === 'Escape') focused.value = null
-    else if (event.key === '?') helping.value = true
-    else return
-    event.preventDefault()
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target instanceof HTMLInputElement) return
+    if (!helping.value && session.value != null && take(event)) event.preventDefault()
   })
 }

@@ -2,16 +2,18 @@
 
 import { useSignalEffect } from '@preact/signals'
 import { render, type VNode } from 'preact'
-import { beds, resume, session, unit } from './feed'
+import { beds, bedState, resume, session, unit } from './feed'
 import { Focus } from './focus'
 import { Footer } from './footer'
 import { Help } from './help'
 import { listen } from './keys'
 import { Login } from './login'
 import { start } from './pulse'
+import { Record } from './record'
 import { Announcer, Strip } from './strip'
+import { TrendView } from './trend'
 import { LostBanner, Unit } from './unit'
-import { focused, helping } from './view'
+import { helping, screen } from './view'
 
 function Console(): VNode | null {
   useSignalEffect(() => {
@@ -19,17 +21,26 @@ function Console(): VNode | null {
   })
   if (session.value === undefined) return <p class="waiting">asking the hub</p>
   if (session.value === null) return <Login />
-  const bed = focused.value
   return (
     <>
       <Strip />
       <LostBanner />
-      {bed !== null && beds.value.includes(bed) ? <Focus bed={bed} /> : <Unit />}
+      <View />
       <Footer />
       <Announcer />
       {helping.value && <Help />}
     </>
   )
+}
+
+function View(): VNode {
+  const on = screen.value
+  if (on.of === 'completeness') return <Record />
+  if (on.of === 'unit' || !beds.value.includes(on.bed)) return <Unit />
+  if (on.of === 'bed') return <Focus bed={on.bed} />
+  // Another bed, or another child in it: nothing of the picture stays.
+  const child = bedState(on.bed).value?.view.patient?.identifier ?? ''
+  return <TrendView key={`${on.bed}\n${child}`} bed={on.bed} />
 }
 
 const root = document.getElementById('app')

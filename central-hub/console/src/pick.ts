@@ -6,7 +6,7 @@ import type { BedView, Limit, Value } from './api'
 export type Place = 'hr' | 'spo2' | 'rr' | 'temp'
 
 // In order of preference. A pulse rate stands in for a heart rate only under its own label.
-const PLACES: Record<Place, number[]> = {
+export const PLACES: Record<Place, number[]> = {
   hr: [147842, 149530, 149538, 149522, 149514],
   spo2: [150456, 160296, 160300],
   rr: [151578, 151562, 151594, 151586],
@@ -20,7 +20,7 @@ interface Triad {
   mean: number
 }
 
-const PRESSURES: Triad[] = [
+export const PRESSURES: Triad[] = [
   { label: 'ART', systolic: 150033, diastolic: 150034, mean: 150035 },
   { label: 'ABP', systolic: 150037, diastolic: 150038, mean: 150039 },
   { label: 'UAC', systolic: 150057, diastolic: 150058, mean: 150059 },

@@ -6,7 +6,7 @@ import { alarmsOf, byUrgency, remarks, type ShownAlarm } from './alarms'
 import { bedState, beds, unit } from './feed'
 import { asterisks, clock, day, duration, label } from './format'
 import { now, wall } from './pulse'
-import { focused, width } from './view'
+import { toBed, width } from './view'
 
 // Widths in console.css, of a screen that is wide and one that is not.
 const SMALL_PX = 340
@@ -66,7 +66,7 @@ function Chip({ alarm, lead = false }: { alarm: ShownAlarm; lead?: boolean }): V
       type="button"
       class={`chip ${alarm.priority} ${alarm.manner}${lead ? ' lead' : ''}`}
       style={{ '--chars': String(length) }}
-      onClick={() => (focused.value = alarm.bed)}
+      onClick={() => toBed(alarm.bed)}
     >
       <span class="what">
         <b>{alarm.bed}</b> {asterisks(alarm.priority)} {text}

@@ -10,7 +10,7 @@ import { asterisks, clock, counter, duration, gestation, grams, label, ucumText 
 import { ageWords, BloodPressure, Measured, pressureWords, readingWords } from './number'
 import { pick, type Pressure, type Reading } from './pick'
 import { now, wall } from './pulse'
-import { focused } from './view'
+import { toBed } from './view'
 import { Waves } from './waves'
 
 export function Tile({ bed, lanes, still = false }: { bed: string; lanes: number; still?: boolean }): VNode {
@@ -21,7 +21,7 @@ export function Tile({ bed, lanes, still = false }: { bed: string; lanes: number
   const alarms = alarmsOf(state.view, state.hubAtMs + elapsed)
   const top = alarms[0]
   const framed = top !== undefined && top.manner !== 'plain' ? `${top.priority} ${top.manner}` : ''
-  const go = (): void => void (focused.value = bed)
+  const go = (): void => toBed(bed)
   return (
     <article
       class={`tile ${state.view.state} ${framed}${lost ? ' unknown' : ''}`}

@@ -46,6 +46,20 @@ await shot('focus', { beds: 8 }, async (page, hub) => {
   await page.keyboard.press('2')
   await page.waitForTimeout(7000)
 })
+for (const [name, keys] of [['trend', ['ArrowLeft', 'g']], ['trend-1h', ['+', '+']], ['trend-24h', ['-']], ['trend-table', ['v']]]) {
+  await shot(name, { beds: 8 }, async (page, hub) => {
+    await settled(page, hub, 2000)
+    for (const key of ['2', 't', ...keys]) await page.keyboard.press(key)
+    await page.waitForTimeout(1500)
+  })
+}
+await shot('completeness', { beds: 8 }, async (page, hub) => {
+  await settled(page, hub, 2000)
+  for (const key of ['c', 'ArrowDown', 'ArrowDown']) {
+    await page.keyboard.press(key)
+    await page.waitForTimeout(800)
+  }
+})
 await shot('hub-lost', { beds: 8 }, async (page, hub) => {
   await settled(page, hub, 5000)
   hub.silence(true)

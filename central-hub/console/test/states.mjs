@@ -115,3 +115,92 @@ test('a bed the console cannot draw says so alone, and comes back', async () => 
     await page.waitForSelector('.tile[data-bed="02"] .hr.fresh', { timeout: 10_000 })
   })
 })
+
+// Pixels of the trend's canvas that carry ink, by column.
+const inked = (page) =>
+  page.$eval('.chart canvas', (canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    let green = 0
+    for (let i = 0; i < data.length; i += 4) if (data[i + 1] > 120 && data[i] < 100 && data[i + 2] < 140) green += 1
+    return green
+  })
+
+test('T draws the trend, names its holes, and the cursor reads values and causes without a mouse', async () => {
+  await station({ beds: 8 }, async (page) => {
+    await page.keyboard.press('2')
+    await page.waitForSelector('.focus')
+    await page.keyboard.press('t')
+    await page.waitForSelector('.trend .chart canvas')
+    assert.ok((await inked(page)) > 500, 'the heart rate is drawn')
+    const holes = await page.$$eval('.holes .what', (all) => all.map((what) => what.textContent))
+    for (const words of ['gateway was off', 'cable out (ventilator)', 'waiting at the gateway', 'unexplained (monitor)']) assert.ok(holes.includes(words), words)
+    await page.keyboard.press('ArrowLeft')
+    await page.waitForSelector('.lane.ecg .reading b')
+    assert.match((await page.getAttribute('.chart', 'aria-valuetext')) ?? '', /HR \d+, from \d+ to \d+/)
+    await page.keyboard.press('g')
+    await page.waitForSelector('.lane.ecg .reading.none')
+    assert.equal(await page.textContent('.at .cause'), 'waiting at the gateway')
+    assert.match((await page.getAttribute('.chart', 'aria-valuetext')) ?? '', /HR waiting at the gateway/)
+    await page.keyboard.press('v')
+    await page.waitForSelector('.trendtable tbody tr')
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('.focus')
+  })
+})
+
+test('a trend that cannot be had anew is grey and says so, and lights up again', async () => {
+  await station({ beds: 4 }, async (page, hub) => {
+    await page.keyboard.press('2')
+    await page.keyboard.press('t')
+    await page.waitForSelector('.plot:not(.old)')
+    hub.muteRecord(true)
+    // Another stretch is asked for at once; what stands on the screen is still the former.
+    await page.keyboard.press('-')
+    await page.waitForSelector('.plot.old .oldwords')
+    assert.match((await page.textContent('.oldwords')) ?? '', /OLD PICTURE.*as of \d\d:\d\d:\d\d.*could not read/)
+    assert.match(await page.$eval('.plot.old .chart', (chart) => getComputedStyle(chart).filter), /grayscale/)
+    hub.muteRecord(false)
+    await page.waitForSelector('.plot:not(.old)', { timeout: 10_000 })
+  })
+})
+
+test('a trend that was never had is words, not an empty picture', async () => {
+  await station({ beds: 4 }, async (page, hub) => {
+    hub.muteRecord(true)
+    await page.keyboard.press('2')
+    await page.keyboard.press('t')
+    await page.waitForSelector('.trend .trouble')
+    assert.equal(await page.$('.chart'), null)
+  })
+})
+
+test('names of devices stay text in trend and completeness', async () => {
+  await station({ beds: 1, hostile: true }, async (page) => {
+    await page.keyboard.press('1')
+    await page.keyboard.press('t')
+    await page.waitForSelector('.gutter .from')
+    assert.match((await page.textContent('.holes')) ?? '', /<b onmouseover=alert\(1\)>monitor<\/b>/)
+    await page.keyboard.press('c')
+    await page.waitForSelector('.record .cell')
+    await page.keyboard.press('ArrowDown')
+    await page.waitForSelector('.beside .device')
+    assert.match((await page.textContent('.beside')) ?? '', /<b onmouseover=alert\(1\)>monitor<\/b>/)
+    assert.equal(await page.$('[onmouseover]'), null)
+  })
+})
+
+test('C shows every bed and day, and what is unexplained stands out in words', async () => {
+  await station({ beds: 8 }, async (page) => {
+    await page.keyboard.press('c')
+    await page.waitForSelector('.record .cell.full')
+    assert.equal((await page.$$('.record tbody tr')).length, 8)
+    assert.equal((await page.$$('.record tbody tr:first-child .cell')).length, 7)
+    assert.match((await page.textContent('.cell.unexplained')) ?? '', /!.*unexplained/)
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('ArrowDown')
+    await page.waitForSelector('.beside .device .unexplained')
+    assert.match((await page.textContent('.beside')) ?? '', /UNEXPLAINED/)
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('.unit > .tile')
+  })
+})
