@@ -4,7 +4,9 @@
 
 mod account;
 mod batch;
+mod clocks;
 mod core;
+mod device_clock;
 mod gap;
 mod held;
 mod kept;
@@ -16,5 +18,6 @@ mod tests;
 mod values;
 
 pub use self::core::{Bed, Input, LinkSetup, Output, Setup};
+pub use device_clock::words as clock_words;
 pub use kept::{Keep, Kept};
 pub use snapshot::{LinkSnapshot, Snapshot, ValueSnapshot};

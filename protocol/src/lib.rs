@@ -6,8 +6,10 @@
 pub mod capture;
 pub mod device;
 pub mod devices;
+pub mod face;
 pub mod hl7;
 pub mod model;
+pub mod offset;
 pub mod replay;
 pub mod transcript;
 pub mod wire;

@@ -3,7 +3,7 @@
 use crate::device::{Hangup, Output};
 use crate::model::{
     Alert, AlertPhase, Event, Ignored, Kind, Malformed, NO_SAMPLE, Numeric, Pace, Priority, Quality, Site,
-    Waveform, parameter,
+    Waveform, Zone, parameter,
 };
 use std::fmt;
 
@@ -37,6 +37,15 @@ fn write_event(out: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
         Event::Waveform(waveform) => write_waveform(out, waveform),
         Event::Alert(alert) => write_alert(out, alert),
         Event::Malformed { reason, bytes } => write!(out, "malformed {} {bytes}", malformed(*reason)),
+        Event::DeviceTime(time) => {
+            let digits = time.at.to_string();
+            write!(out, "clock {}", digits.trim_end_matches('Z'))?;
+            match time.zone {
+                Zone::Stated(minutes) => write!(out, " {minutes:+} min")?,
+                Zone::Unknown => out.write_str(" local")?,
+            }
+            write!(out, " each {}ms", time.resolution.as_millis())
+        }
         Event::Notice(words) => write!(out, "notice {words}"),
         Event::Checkpoint(token) => write!(out, "checkpoint {}", token.0),
     }

@@ -55,6 +55,14 @@ export interface Device {
   model: string
   serial: string
   heard_ms: number | null
+  clock?: DeviceClock | null
+}
+
+// A device's own clock against its gateway's: so far ahead, its zone taken off.
+export interface DeviceClock {
+  state: 'steady' | 'stepped' | 'unset'
+  offset_ms: number
+  uncertainty_ms: number
 }
 
 export interface Gestation {

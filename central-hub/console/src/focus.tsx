@@ -3,9 +3,9 @@
 import type { VNode } from 'preact'
 import { hubLink, judge } from './age'
 import { Alone } from './alone'
-import type { BedView } from './api'
+import type { BedView, DeviceClock } from './api'
 import { bedState, connected, heardAt } from './feed'
-import { age, asterisks, clock, duration, gestation, grams, label, site, ucumText } from './format'
+import { age, asterisks, clock, clockError, duration, gestation, grams, label, site, ucumText } from './format'
 import { ageWords, readingWords } from './number'
 import { limitsOf } from './pick'
 import { now, wall } from './pulse'
@@ -150,6 +150,7 @@ function Devices({ view, elapsed }: { view: BedView; elapsed: number }): VNode {
             <td>
               {device.state}
               {device.detail === '' ? '' : `: ${device.detail}`}
+              <ClockNote of={device.clock ?? null} />
             </td>
             <td class="n">{device.heard_ms === null ? '' : age(device.heard_ms + elapsed)}</td>
           </tr>
@@ -157,4 +158,10 @@ function Devices({ view, elapsed }: { view: BedView; elapsed: number }): VNode {
       </tbody>
     </table>
   )
+}
+
+// Quiet, and only where a reading of the device's own clock would mislead.
+function ClockNote({ of }: { of: DeviceClock | null }): VNode | null {
+  const words = of === null ? null : clockError(of)
+  return words === null ? null : <i> {words}</i>
 }

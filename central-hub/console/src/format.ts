@@ -1,6 +1,6 @@
 // Numbers, units and times as people read them.
 
-import type { Gestation, Priority } from './api'
+import type { DeviceClock, Gestation, Priority } from './api'
 
 const two = (n: number): string => String(n).padStart(2, '0')
 
@@ -38,6 +38,15 @@ export function lasting(ms: number): string {
   if (minutes < 2_880) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`
   const hours = Math.round(minutes / 60)
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
+const CLOCK_NOTE_MS = 60_000
+
+// "clock 6 min fast"; null: right, or nearly.
+export function clockError(clock: DeviceClock): string | null {
+  if (clock.state === 'unset') return 'clock not set'
+  if (Math.abs(clock.offset_ms) <= CLOCK_NOTE_MS) return null
+  return `clock ${age(Math.abs(clock.offset_ms))} ${clock.offset_ms > 0 ? 'fast' : 'slow'}`
 }
 
 export function clock(wallMs: number, seconds = false): string {

@@ -203,6 +203,7 @@ mod tests {
             heard_ms: None,
             frames: 0,
             malformed_bytes: 0,
+            clock: None,
         };
         let outbox = OutboxStatus::default();
         News::Status(Status { epoch: String::new(), wall_us: 0, links: vec![link], outbox, limits: None })

@@ -2,12 +2,12 @@
 
 use super::alarms::Alarms;
 use super::values::{Values, millis};
-use super::view::{AgentState, AgentView, BedView, DeviceView, LimitView, LimitsState};
+use super::view::{AgentState, AgentView, BedView, ClockView, DeviceView, LimitView, LimitsState};
 use crate::people::Patient;
 use cotside_protocol::model::{DeviceText, Mono, Now};
 use cotside_protocol::wire::downstream;
 use cotside_protocol::wire::topic::AgentId;
-use cotside_protocol::wire::upstream::{LinkState, LinkStatus};
+use cotside_protocol::wire::upstream::{ClockState, LinkState, LinkStatus};
 use std::time::Duration;
 
 /// An agent says something every second; two missed and it is late.
@@ -143,13 +143,19 @@ impl Bed {
     }
 }
 
-fn appearance(link: &LinkStatus) -> (u8, &str, &str, LinkState, [&str; 4]) {
+/// A clock that creeps is no news every second.
+const CLOCK_STEP_US: i64 = 10_000_000;
+
+type Appearance<'a> = (u8, &'a str, &'a str, LinkState, [&'a str; 4], Option<(ClockState, i64)>);
+
+fn appearance(link: &LinkStatus) -> Appearance<'_> {
     (
         link.link,
         &link.name,
         &link.driver,
         link.state,
         [&link.detail, &link.manufacturer, &link.model, &link.serial],
+        link.clock.map(|clock| (clock.state, clock.offset_us.div_euclid(CLOCK_STEP_US))),
     )
 }
 
@@ -164,5 +170,6 @@ fn device_view(device: &LinkStatus, since_status_ms: u64) -> DeviceView {
         model: device.model.clone(),
         serial: device.serial.clone(),
         heard_ms: device.heard_ms.map(|heard| heard.saturating_add(since_status_ms)),
+        clock: device.clock.as_ref().map(ClockView::of),
     }
 }

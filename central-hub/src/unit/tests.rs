@@ -9,7 +9,8 @@ use cotside_protocol::model::{Code, Decimal, Mono, Now, Pace, Provenance, Qualit
 use cotside_protocol::wire::block::{Channel, Epoch, Header, Sample};
 use cotside_protocol::wire::topic::{AgentId, Lane};
 use cotside_protocol::wire::upstream::{
-    Announce, Condition, LinkState, LinkStatus, OutboxStatus, Record, Status,
+    Announce, ClockState, ClockStatus, ClockZone, Condition, LinkState, LinkStatus, OutboxStatus, Record,
+    Status,
 };
 use std::time::Duration;
 
@@ -80,6 +81,13 @@ impl Scene {
             heard_ms: Some(20),
             frames: 1,
             malformed_bytes: 0,
+            clock: Some(ClockStatus {
+                state: ClockState::Steady,
+                offset_us: 192_400_000,
+                uncertainty_us: 625_000,
+                zone: ClockZone::Guessed,
+                zone_min: 60,
+            }),
         };
         let outbox = OutboxStatus::default();
         self.hear(News::Status(Status {
@@ -385,7 +393,10 @@ fn a_bed_is_written_as_the_api_promises() {
         "agent": {"id": "gw-01", "state": "live", "heard_ms": 400, "simulated": false},
         "devices": [{
             "link": 0, "name": "monitor", "driver": "intellivue", "state": "live", "detail": "",
-            "manufacturer": "", "model": "MP70", "serial": "[31mDE1", "heard_ms": 420
+            "manufacturer": "", "model": "MP70", "serial": "[31mDE1", "heard_ms": 420,
+            "clock": {
+                "state": "steady", "offset_ms": 192_400, "uncertainty_ms": 626, "zone": "guessed", "zone_min": 60
+            }
         }],
         "values": [
             {

@@ -4,7 +4,9 @@
 
 use cotside_protocol::model::DeviceText;
 use cotside_protocol::wire::downstream;
-use cotside_protocol::wire::upstream::{Alarm, AlarmKind, Condition, Inactivation, LinkState, Priority};
+use cotside_protocol::wire::upstream::{
+    Alarm, AlarmKind, ClockState, ClockStatus, ClockZone, Condition, Inactivation, LinkState, Priority,
+};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -97,6 +99,31 @@ pub struct DeviceView {
     pub model: String,
     pub serial: String,
     pub heard_ms: Option<u64>,
+    /// The device's own clock against the gateway's; None: it has not told the time.
+    pub clock: Option<ClockView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClockView {
+    /// `steady`, `stepped` within the last hour, or `unset`: then the offset says nothing.
+    pub state: ClockState,
+    /// So far ahead, its zone taken off, give or take the uncertainty.
+    pub offset_ms: i64,
+    pub uncertainty_ms: i64,
+    pub zone: ClockZone,
+    pub zone_min: i16,
+}
+
+impl ClockView {
+    pub fn of(clock: &ClockStatus) -> Self {
+        Self {
+            state: clock.state,
+            offset_ms: clock.offset_us.div_euclid(1000),
+            uncertainty_ms: clock.uncertainty_us.div_euclid(1000).saturating_add(1),
+            zone: clock.zone,
+            zone_min: clock.zone_min,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

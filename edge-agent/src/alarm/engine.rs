@@ -25,6 +25,11 @@ pub enum Input<'a> {
         condition: LinkCondition,
         words: &'a str,
     },
+    /// The device's own clock needs to be set, in words; None: it does not.
+    DeviceClock {
+        link: u8,
+        words: Option<&'a str>,
+    },
     /// The store cannot write, in words; None: it can again.
     Store(Option<&'a str>),
     /// The hub is heard, or in words why not.
@@ -61,6 +66,7 @@ struct Link {
     name: DeviceText,
     condition: LinkCondition,
     words: String,
+    clock: Option<String>,
     live_at: Mono,
     /// Demonstration is said with each value and believed for as long as a value is fresh.
     demo_until: Mono,
@@ -99,6 +105,7 @@ impl Engine {
                         name,
                         condition: LinkCondition::Settling,
                         words: "not heard yet".to_owned(),
+                        clock: None,
                         live_at: Mono(0),
                         demo_until: Mono(0),
                     },
@@ -138,6 +145,11 @@ impl Engine {
             // The common case asks only the rules that a number can move.
             Input::Numeric { link, numeric } => return self.numeric(now, link, numeric),
             Input::Link { link, condition, words } => self.link(now.mono, link, condition, words),
+            Input::DeviceClock { link, words } => {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.clock = words.map(str::to_owned);
+                }
+            }
             Input::Store(trouble) => self.store = trouble.map(str::to_owned),
             Input::Hub(Ok(())) => self.hub = None,
             Input::Hub(Err(words)) => {
@@ -257,6 +269,7 @@ impl Engine {
             verdicts.push((Rule::LinkLost { link }, self.judge_lost(link, state)));
             verdicts.push((Rule::WrongDevice { link }, self.judge_identity(state)));
             verdicts.push(judge_demo(&self.policy, now, link, state));
+            verdicts.push((Rule::DeviceClock { link }, self.judge_clock_of(state)));
         }
         verdicts.push((Rule::StoreTrouble, self.judge_store()));
         verdicts.push((Rule::LimitsRefused, self.judge_limits()));
@@ -332,6 +345,13 @@ impl Engine {
         }
         let text = format!("WRONG DEVICE? {}: {}", state.name, state.words);
         Verdict::True(Finding { priority: self.policy.wrong_device, ..technical(text) })
+    }
+
+    fn judge_clock_of(&self, state: &Link) -> Verdict {
+        state.clock.as_ref().map_or(Verdict::False, |words| {
+            let text = format!("{}: {words}", state.name);
+            Verdict::True(Finding { priority: self.policy.device_clock, ..technical(text) })
+        })
     }
 
     fn judge_store(&self) -> Verdict {

@@ -22,6 +22,7 @@ pub struct Policy {
     pub not_measured: Priority,
     pub store_trouble: Priority,
     pub limits_refused: Priority,
+    pub device_clock: Priority,
 }
 
 impl Default for Policy {
@@ -38,6 +39,7 @@ impl Default for Policy {
             not_measured: Priority::Medium,
             store_trouble: Priority::Medium,
             limits_refused: Priority::Medium,
+            device_clock: Priority::Advisory,
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Rule {
     WrongDevice { link: u8 },
     /// The device says that it plays demonstration data (hazard H13).
     DemoMode { link: u8 },
+    /// The device's own clock is far off, or was never set.
+    DeviceClock { link: u8 },
     /// What happens is not being recorded.
     StoreTrouble,
     /// The hub sent limits that this agent does not apply.
@@ -72,6 +74,7 @@ impl Rule {
             Self::LinkLost { .. } => "link-lost",
             Self::WrongDevice { .. } => "wrong-device",
             Self::DemoMode { .. } => "device-demo",
+            Self::DeviceClock { .. } => "device-clock",
             Self::StoreTrouble => "store-trouble",
             Self::LimitsRefused => "limits-refused",
             Self::HubLost => "hub-lost",

@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use super::batch::Batch;
+use super::device_clock::DeviceClock;
 use super::gap::{OpenGap, Unreadable};
 use super::kept::{Keep, Kept};
 use super::patients::{Patients, Standing};
@@ -10,8 +11,8 @@ use super::values::Values;
 use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
 use crate::row::{BedNotice, Draft, Heard, LinkIndex, News, StoreRequest, UplinkRequest};
 use cotside_protocol::model::{
-    Alarm, Alert, AlertPhase, Event, Identity, Limit, Mono, Now, Numeric, Provenance, Quality, StoreToken,
-    Wall, Waveform, parameter,
+    Alarm, Alert, AlertPhase, DeviceText, Event, Identity, Limit, Mono, Now, Numeric, Provenance, Quality,
+    StoreToken, Wall, Waveform, parameter,
 };
 use cotside_protocol::wire::block::{Body, Gap, GapCause};
 use cotside_protocol::wire::topic::Lane;
@@ -111,6 +112,17 @@ pub(super) struct Link {
     gap: Option<OpenGap>,
     unreadable: Unreadable,
     has_waveforms: bool,
+    /// The device that the clock is of.
+    named: Option<[DeviceText; 3]>,
+    pub(super) clock: DeviceClock,
+}
+
+impl Link {
+    /// What the hub and people are told of it.
+    pub(super) fn told(&self, now: Now) -> Option<LinkStatus> {
+        let clock = self.clock.status(now);
+        self.status.clone().map(|status| LinkStatus { clock, ..status })
+    }
 }
 
 impl Bed {
@@ -213,6 +225,7 @@ impl Bed {
             Event::Numeric(numeric) => self.numeric(at, link, numeric),
             Event::Waveform(waveform) => self.waveform(at, link, waveform),
             Event::Alert(alert) => self.alert(at, link, alert),
+            Event::DeviceTime(look) => self.look(at, link, &look),
             Event::Checkpoint(token) => self.checkpoints.push((link, token)),
             Event::Malformed { .. } => {
                 if let Some(link) = self.links.get_mut(usize::from(link)) {
@@ -299,6 +312,12 @@ impl Bed {
             bed_label: identity.bed_label.to_string(),
         };
         self.record(at, &record);
+        let named = [&identity.manufacturer, &identity.model, &identity.serial].map(Clone::clone);
+        if let Some(link) = self.links.get_mut(usize::from(link))
+            && link.named.as_ref() != Some(&named)
+        {
+            (link.named, link.clock) = (Some(named), DeviceClock::default());
+        }
         self.patients.named(link, identity.patient.as_ref());
         self.follow_links(at, None);
     }
@@ -463,7 +482,7 @@ impl Bed {
         }
     }
 
-    fn record(&mut self, at: Now, record: &Record) {
+    pub(super) fn record(&mut self, at: Now, record: &Record) {
         let json = serde_json::to_string(record).expect("a record of plain fields always has a JSON text");
         self.account.read(1);
         self.at_once.push(self.draft(at, Lane::Alarm, Body::Record(json)));
@@ -492,10 +511,11 @@ impl Bed {
         }
         if self.status_at <= now.mono {
             self.status_at = now.mono + STATUS_EVERY;
+            self.look_after_clocks(now);
             let status = Status {
                 epoch: String::new(),
                 wall_us: now.wall.0,
-                links: self.links.iter().filter_map(|link| link.status.clone()).collect(),
+                links: self.links.iter().filter_map(|link| link.told(now)).collect(),
                 outbox: self.outbox(),
                 limits: (self.limits_at <= now.mono).then(|| {
                     self.limits_at = now.mono + LIMITS_EVERY;

@@ -52,9 +52,14 @@ pub struct ValueSnapshot {
 
 impl Snapshot {
     pub(super) fn of(bed: &Bed, now: Now) -> Self {
-        let links = bed.links.iter().zip(&bed.setup.links).filter_map(|(link, setup)| {
-            Some(LinkSnapshot { status: link.status.clone()?, place: setup.place.clone() })
-        });
+        let links: Vec<_> = bed
+            .links
+            .iter()
+            .zip(&bed.setup.links)
+            .filter_map(|(link, setup)| {
+                Some(LinkSnapshot { status: link.told(now)?, place: setup.place.clone() })
+            })
+            .collect();
         Self {
             agent: bed.setup.agent.clone(),
             software: bed.setup.software.to_owned(),
@@ -69,7 +74,7 @@ impl Snapshot {
             store_trouble: bed.store_trouble.clone(),
             limits_version: bed.limits_version,
             limits: bed.engine.limits().len(),
-            links: links.collect(),
+            links,
             values: bed
                 .values
                 .iter(now)

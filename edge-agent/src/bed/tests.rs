@@ -3,8 +3,8 @@
 use super::{Bed, Input, Keep, Kept, LinkSetup, Output, Setup};
 use crate::row::{BedNotice, Draft, Heard, News, UplinkRequest};
 use cotside_protocol::model::{
-    Alert, AlertPhase, Code, Decimal, Event, Identity, Kind, Limit, LimitSide, Malformed, Mono, Now, Numeric,
-    Pace, Priority, Private, Provenance, Quality, Site, StoreToken, Wall, Waveform,
+    Alert, AlertPhase, Code, Decimal, DeviceTime, Event, Identity, Kind, Limit, LimitSide, Malformed, Mono,
+    Now, Numeric, Pace, Priority, Private, Provenance, Quality, Site, StoreToken, Wall, Waveform, Zone,
 };
 use cotside_protocol::wire::block::{Body, GapCause};
 use cotside_protocol::wire::downstream;
@@ -91,6 +91,7 @@ impl Scene {
             heard_ms: Some(heard_ms),
             frames: 0,
             malformed_bytes: 0,
+            clock: None,
         };
         self.hear(link, News::State(status));
     }
@@ -474,4 +475,57 @@ fn the_snapshot_shows_age_and_which_channel_counts() {
     let value = &snapshot.values[0];
     assert_eq!((value.value.as_deref(), value.age_ms, value.preferred), (Some("120"), 3_000, true));
     assert_eq!(snapshot.links[0].status.state, LinkState::Live);
+}
+
+/// The device's clock, `ahead` seconds of the truth, looked at every ten seconds.
+fn clock_looks(scene: &mut Scene, ahead: i64, count: u32) {
+    for _ in 0..count {
+        scene.pass(10_000);
+        scene.event(Event::DeviceTime(DeviceTime {
+            at: Wall(START.wall.0 + (scene.now.mono.0 - START.mono.0) as i64 + ahead * 1_000_000),
+            zone: Zone::Stated(0),
+            resolution: Duration::from_secs(1),
+            received: scene.now.mono,
+        }));
+    }
+}
+
+#[test]
+fn a_device_clock_that_is_minutes_off_is_recorded_and_advised_once() {
+    let mut scene = Scene::new();
+    clock_looks(&mut scene, 420, 30);
+    let clocks =
+        |scene: &Scene| scene.records().iter().filter(|json| json.contains("device-clock\",\"link")).count();
+    assert_eq!(clocks(&scene), 1);
+    let alarms = scene.bed.snapshot(scene.now).alarms;
+    assert_eq!((alarms.len(), alarms[0].rule.as_str(), alarms[0].version), (1, "device-clock", 1));
+    assert_eq!(alarms[0].text, "monitor: its clock is 7 min 1 s fast");
+    assert_eq!(alarms[0].priority, cotside_protocol::wire::upstream::Priority::Advisory);
+    // Somebody sets it: the step is on record, and the advice ends.
+    scene.out.clear();
+    clock_looks(&mut scene, 0, 6);
+    assert_eq!(clocks(&scene), 1);
+    assert!(scene.records().iter().any(|json| json.contains("\"detail\":\"set back by 7 min 0 s; ")));
+    assert!(scene.bed.snapshot(scene.now).alarms.is_empty());
+}
+
+#[test]
+fn a_step_of_the_gateways_clock_is_no_step_of_a_device() {
+    let mut scene = Scene::new();
+    clock_looks(&mut scene, 0, 6);
+    scene.now.wall.0 += 90 * 1_000_000;
+    clock_looks(&mut scene, 0, 6);
+    let stepped = scene.records().iter().any(|json| json.contains("step_us"));
+    assert!(!stepped && scene.bed.snapshot(scene.now).alarms.is_empty());
+    let clock = scene.bed.snapshot(scene.now).links[0].status.clock.unwrap();
+    assert!((clock.offset_us + 90_000_000).abs() <= clock.uncertainty_us, "{clock:?}");
+}
+
+#[test]
+fn another_device_on_the_same_link_has_another_clock() {
+    let mut scene = Scene::new();
+    clock_looks(&mut scene, 0, 6);
+    scene.event(Event::Identified(Identity { serial: "DE2".into(), ..Identity::default() }));
+    clock_looks(&mut scene, -50, 6);
+    assert!(!scene.records().iter().any(|json| json.contains("step_us")));
 }

@@ -8,7 +8,7 @@ use cotside_protocol::device::{Driver, Output, Path, Settings, Transport};
 use cotside_protocol::devices::{DRIVERS, driver};
 use cotside_protocol::model::{
     Alert, AlertPhase, Event, Identity, Kind, Malformed, Mono, NO_SAMPLE, Now, Numeric, Pace, Quality, Tally,
-    Waveform, parameter,
+    Waveform, Zone, parameter,
 };
 use cotside_protocol::replay::Replay;
 use cotside_protocol::transcript;
@@ -224,6 +224,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Waveform(_) => "waveform",
         Event::Alert(_) => "alert",
         Event::Malformed { .. } => "malformed",
+        Event::DeviceTime(_) => "device-time",
         Event::Notice(_) => "notice",
         Event::Checkpoint(_) => "checkpoint",
     }
@@ -238,6 +239,14 @@ fn event_json(event: &Event) -> Value {
         Event::Malformed { reason, bytes } => {
             json!({ "reason": transcript::malformed(*reason), "bytes": bytes })
         }
+        Event::DeviceTime(time) => json!({
+            "digits": time.at.to_string().trim_end_matches('Z'),
+            "offset_min": match time.zone {
+                Zone::Stated(minutes) => Some(minutes),
+                Zone::Unknown => None,
+            },
+            "resolution_ms": time.resolution.as_millis() as u64,
+        }),
         Event::Notice(words) => json!({ "words": words }),
         Event::Checkpoint(token) => json!({ "token": token.0 }),
     };

@@ -1,7 +1,7 @@
 //! `edge-agent status`: the running agent's snapshot, as a table for people, as JSON for scripts, as counters for Prometheus.
 
 use super::{Failed, load, metrics, print, tap::ask};
-use crate::bed::{LinkSnapshot, Snapshot, ValueSnapshot};
+use crate::bed::{LinkSnapshot, Snapshot, ValueSnapshot, clock_words};
 use anyhow::{Context, anyhow};
 use cotside_protocol::wire::upstream::Alarm;
 use cotside_systemd::exit::Exit;
@@ -102,6 +102,9 @@ fn link_line(link: &LinkSnapshot, out: &mut String) {
         "        {:<12} {device}; {}; {} frames, {} malformed bytes",
         "", link.place, status.frames, status.malformed_bytes
     );
+    if let Some(clock) = &status.clock {
+        let _ = writeln!(out, "        {:<12} its clock {}", "", clock_words(clock));
+    }
 }
 
 fn value_line(value: &ValueSnapshot, out: &mut String) {

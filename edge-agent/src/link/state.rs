@@ -136,13 +136,18 @@ impl State {
             }
             Event::Malformed { .. } => return,
             Event::Identified(identity) => self.identity = identity.clone(),
-            Event::Numeric(_) | Event::Waveform(_) | Event::Alert(_) | Event::Checkpoint(_) => {}
+            Event::Numeric(_)
+            | Event::Waveform(_)
+            | Event::Alert(_)
+            | Event::DeviceTime(_)
+            | Event::Checkpoint(_) => {}
         }
         self.heard_at = Some(now);
         match guard.wrong() {
             Some(words) => self.change(LinkState::WrongDevice, words.to_owned()),
             None if !guard.passes() => "waiting for the device to say who it is".clone_into(&mut self.detail),
-            None if matches!(event, Event::Identified(_)) && self.state == LinkState::Connecting => {}
+            None if matches!(event, Event::Identified(_) | Event::DeviceTime(_))
+                && self.state == LinkState::Connecting => {}
             None => self.change(LinkState::Live, "data arriving".to_owned()),
         }
     }
@@ -189,6 +194,7 @@ impl State {
             heard_ms: self.heard_at.map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX)),
             frames: tally.frames,
             malformed_bytes: tally.malformed_total(),
+            clock: None,
         }
     }
 

@@ -18,10 +18,33 @@ pub enum Event {
         reason: Malformed,
         bytes: u32,
     },
+    /// What the device's own clock says, every ten seconds or so: [`crate::face`].
+    DeviceTime(DeviceTime),
     /// A fact about the conversation in words a biomedical engineer can act on (refused by the monitor, wrong baud suspected ...).
     Notice(&'static str),
     /// Everything reported since the last checkpoint must be on disk before the session may acknowledge: the shell answers `Input::Stored(token)`.
     Checkpoint(StoreToken),
+}
+
+/// One look at a device's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceTime {
+    /// The digits of the device's clock, read as if they were UTC.
+    pub at: Wall,
+    pub zone: Zone,
+    /// The device's clock had passed `at` by less than this.
+    pub resolution: Duration,
+    /// When the message that carried it arrived: never before it was made, and often later.
+    pub received: Mono,
+}
+
+/// What is known of the zone of a device's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// Minutes east of UTC.
+    Stated(i16),
+    /// Local time of nobody says where.
+    Unknown,
 }
 
 /// Names one checkpoint of one session.

@@ -13,7 +13,8 @@ pub use alarm::{
     Alarm, AlarmKind, Condition, EpisodeId, Inactivation, Limit, LimitSide, Priority, Responsibility,
 };
 pub use event::{
-    Alert, AlertPhase, Event, Identity, Ignored, Malformed, NO_SAMPLE, Numeric, StoreToken, Tally, Waveform,
+    Alert, AlertPhase, DeviceTime, Event, Identity, Ignored, Malformed, NO_SAMPLE, Numeric, StoreToken,
+    Tally, Waveform, Zone,
 };
 pub use parameter::{Code, PARAMETERS, Parameter, Site, parameter, ucum_of_mdc_unit};
 pub use text::{DeviceText, Private};

@@ -73,6 +73,43 @@ pub struct LinkStatus {
     pub heard_ms: Option<u64>,
     pub frames: u64,
     pub malformed_bytes: u64,
+    /// The device's own clock; None: it has not told the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockStatus>,
+}
+
+/// How another clock stands to the wall clock of who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStatus {
+    pub state: ClockState,
+    /// Microseconds that it is ahead, its zone taken off.
+    pub offset_us: i64,
+    /// Give or take so much.
+    pub uncertainty_us: i64,
+    pub zone: ClockZone,
+    /// Minutes east of UTC; 0 where unknown.
+    #[serde(default)]
+    pub zone_min: i16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockState {
+    Steady,
+    /// It was set within the last hour.
+    Stepped,
+    /// It shows a year in which nobody set it.
+    Unset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockZone {
+    Stated,
+    /// The whole quarters of an hour in what local time is ahead; the rest is `offset_us`.
+    Guessed,
+    /// Farther off than any zone: all of it is `offset_us`.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -219,6 +256,17 @@ pub enum Record {
         link: u8,
         name: String,
         state: LinkState,
+        detail: String,
+    },
+    /// How a device's clock stands to this gateway's wall clock, as the block's header dates it: when first known, on
+    /// every step and material change, and every hour.
+    DeviceClock {
+        link: u8,
+        name: String,
+        clock: ClockStatus,
+        /// It was set by so many microseconds just now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step_us: Option<i64>,
         detail: String,
     },
     Started {

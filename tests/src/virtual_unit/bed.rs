@@ -323,6 +323,7 @@ impl Line {
             heard_ms: Some(0),
             frames: 0,
             malformed_bytes: 0,
+            clock: None,
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn kind(record: &Record) -> (&'static str, Option<String>) {
         Record::Alert { .. } => ("alert", None),
         Record::Identified { .. } => ("identified", None),
         Record::LinkChanged { .. } => ("link-changed", None),
+        Record::DeviceClock { .. } => ("device-clock", None),
         Record::Started { .. } => ("started", None),
         Record::Stopped { .. } => ("stopped", None),
     }

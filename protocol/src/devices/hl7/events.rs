@@ -4,12 +4,13 @@ use super::message::{Dialect, Report};
 use super::observation::Observation;
 use super::pace::{Clock, Feed};
 use super::wave::Wave;
+use crate::face::ClockFace;
 use crate::hl7::charset::Charset;
 use crate::hl7::escape;
 use crate::hl7::scan::{Field, Message};
-use crate::hl7::time::Time;
+use crate::hl7::time::{Precision, Time};
 use crate::model::{
-    Code, DeviceText, Event, Identity, Kind, Now, Numeric, Pace, Private, Quality, Site, Waveform,
+    Code, DeviceText, Event, Identity, Kind, Now, Numeric, Pace, Private, Quality, Site, Wall, Waveform, Zone,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(super) struct Teller {
     offset_min: Option<i16>,
     identified: Option<Identified>,
     feed: Feed,
+    face: ClockFace,
     /// Channels of one code and site, in the order of their places, once a message has held more than one.
     places: BTreeMap<(Code, Site, [u32; 4]), u8>,
 }
@@ -39,7 +41,14 @@ struct Identified {
 
 impl Teller {
     pub(super) fn new(dialect: Dialect, offset_min: Option<i16>) -> Self {
-        Self { dialect, offset_min, identified: None, feed: Feed::default(), places: BTreeMap::new() }
+        Self {
+            dialect,
+            offset_min,
+            identified: None,
+            feed: Feed::default(),
+            face: ClockFace::default(),
+            places: BTreeMap::new(),
+        }
     }
 
     /// The identity comes before the data, and again whenever it changes.
@@ -56,6 +65,7 @@ impl Teller {
             tell(Event::Identified(identified.identity.clone()));
             self.identified = Some(identified);
         }
+        self.look(now, report.made_at).into_iter().for_each(&mut tell);
         if self.feed.arrived(now.mono, report.made_at) == Clock::SteppedBack {
             tell(Event::Notice("the sender's clock was set back"));
         }
@@ -69,6 +79,19 @@ impl Teller {
                 None => tell(Event::Notice("a waveform without a sample rate cannot be shown")),
             }
         }
+    }
+
+    /// MSH-7 is the sender's clock when it made the message.
+    fn look(&mut self, now: Now, made_at: Option<Time>) -> Option<Event> {
+        let made = made_at?;
+        let resolution = match made.precision {
+            Precision::Fraction => Duration::from_millis(1),
+            Precision::Second => Duration::from_secs(1),
+            Precision::Minute => Duration::from_secs(60),
+            Precision::Year | Precision::Month | Precision::Day | Precision::Hour => return None,
+        };
+        let zone = made.offset_min.or(self.offset_min).map_or(Zone::Unknown, Zone::Stated);
+        self.face.look(now.mono, Wall(made.local_us), zone, resolution)
     }
 
     fn numeric(&mut self, now: Now, report: &Report<'_>, observation: &Observation) -> Numeric {

@@ -465,7 +465,7 @@ fn a_waveform_has_its_rate_resolution_and_gaps() {
         "OBX|1|NA|150452^MDC_PULS_OXIM_PLETH^MDC|1.1.1.1|1^2|1||QUES|||R",
         "OBX|2|NM|67981^MDC_ATTR_SAMP_RATE^MDC|1.1.1.1.1|50",
     ]);
-    let Some(Event::Waveform(wave)) = marked.events.get(1) else { panic!("{:?}", marked.events) };
+    let Some(Event::Waveform(wave)) = marked.events.get(2) else { panic!("{:?}", marked.events) };
     assert_eq!(wave.quality, Quality::QUESTIONABLE);
 }
 

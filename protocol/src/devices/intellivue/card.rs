@@ -4,7 +4,7 @@ use super::attribute::{id, label, text, wall_time};
 use super::clock::Clock;
 use super::lists::Attributes;
 use super::octets::Reader;
-use crate::model::{DeviceText, Identity, Private};
+use crate::model::{DeviceText, Identity, Private, Wall};
 use std::net::SocketAddr;
 
 const SERIAL: u16 = 1;
@@ -38,8 +38,8 @@ pub(super) struct Card {
 }
 
 impl Card {
-    /// Reads what there is; pairs the clock where both times are given.
-    pub(super) fn read(&mut self, attributes: Attributes<'_>, clock: &mut Clock) {
+    /// Reads what there is; pairs the clock where both times are given, and returns the pair.
+    pub(super) fn read(&mut self, attributes: Attributes<'_>, clock: &mut Clock) -> Option<(u32, Wall)> {
         for (id, value) in attributes.iter() {
             let mut reader = Reader(value);
             match id {
@@ -70,9 +70,9 @@ impl Card {
         }
         let ticks = attributes.get(id::RELATIVE_TIME).and_then(|value| Reader(value).u32());
         let wall = attributes.get(id::DATE_TIME).and_then(wall_time);
-        if let (Some(ticks), Some(wall)) = (ticks, wall) {
-            clock.pair(ticks, wall);
-        }
+        let (ticks, wall) = ticks.zip(wall)?;
+        clock.pair(ticks, wall);
+        Some((ticks, wall))
     }
 
     fn read_production(&mut self, value: &[u8]) {

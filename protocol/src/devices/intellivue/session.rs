@@ -14,7 +14,8 @@ use super::message::{Link, Message, Reply, class, group};
 use super::query::{Query, Wishes};
 use super::settings::{Averaging, Wanted};
 use crate::device::{Hangup, Input, Output, Path, Session};
-use crate::model::{Event, Identity, Ignored, Malformed, Mono, Now, Tally};
+use crate::face::ClockFace;
+use crate::model::{Event, Identity, Ignored, Malformed, Mono, Now, Tally, Zone};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,6 +26,8 @@ const ASSOCIATE_RETRY: Duration = Duration::from_secs(3);
 const ASSOCIATE_TRIES: u8 = 3;
 /// The monitor sends MDS create three times, 3 s apart, and gives up.
 const MDS_CREATE_MAX: Duration = Duration::from_secs(10);
+/// The monitor writes its date and time without fractions.
+const FACE_RESOLUTION: Duration = Duration::from_secs(1);
 /// Nothing valid for this long: the line is dead.
 pub(super) const SILENT: Duration = Duration::from_secs(10);
 const RELEASING: Duration = Duration::from_secs(1);
@@ -47,6 +50,7 @@ pub(super) struct Intellivue {
     monitor: Option<Path>,
     deframer: Deframer,
     clock: Clock,
+    face: ClockFace,
     channels: Channels,
     alerts: Alerts,
     card: Card,
@@ -98,6 +102,7 @@ impl Intellivue {
             monitor,
             deframer: Deframer::default(),
             clock: Clock::default(),
+            face: ClockFace::default(),
             alerts: Alerts::default(),
             card: Card::default(),
             has_plate: false,
@@ -227,7 +232,7 @@ impl Intellivue {
         match (&mut self.state, message) {
             (State::Listening, Message::MdsCreate { attributes, time, .. }) => {
                 self.clock.heard(now, *time);
-                self.introduce(*attributes);
+                self.introduce(now, *attributes);
                 Ok(())
             }
             (State::Listening, Message::Reply { invoke, link, reply }) => {
@@ -275,7 +280,7 @@ impl Intellivue {
                 let (invoke, time) = (*invoke, *time);
                 self.send(Query::ConfirmSystem { invoke, time });
                 self.clock.heard(now, time);
-                self.card.read(*attributes, &mut self.clock);
+                self.read_card(now, *attributes);
                 self.channels.is_demo = self.card.is_demo;
                 if !matches!(self.state, State::Active(_)) {
                     self.state = State::Active(self.duties(now));
@@ -345,7 +350,7 @@ impl Intellivue {
             class::MDS | class::PATIENT => {
                 self.has_plate |= reply.class == class::MDS;
                 for object in reply.contexts.objects() {
-                    self.introduce(object.attributes);
+                    self.introduce(now, object.attributes);
                 }
                 Ok(())
             }
@@ -354,8 +359,8 @@ impl Intellivue {
     }
 
     /// Reads who the monitor is, and says so when it has changed.
-    fn introduce(&mut self, attributes: Attributes<'_>) {
-        self.card.read(attributes, &mut self.clock);
+    fn introduce(&mut self, now: Mono, attributes: Attributes<'_>) {
+        self.read_card(now, attributes);
         if self.card.is_demo && !self.channels.is_demo {
             self.event(Event::Notice("the monitor is in demonstration mode: its values are marked"));
         }
@@ -369,6 +374,15 @@ impl Intellivue {
         if !identity.model.is_empty() && self.introduced.as_ref() != Some(&identity) {
             self.introduced = Some(identity.clone());
             self.event(Event::Identified(identity));
+        }
+    }
+
+    /// The tick counter says when the monitor's clock read so, however late the answer is.
+    fn read_card(&mut self, now: Mono, attributes: Attributes<'_>) {
+        if let Some((ticks, wall)) = self.card.read(attributes, &mut self.clock) {
+            let read_at = self.clock.mono(ticks).unwrap_or(now).min(now);
+            let told = self.face.look(read_at, wall, Zone::Unknown, FACE_RESOLUTION);
+            self.out.extend(told.map(Output::Event));
         }
     }
 

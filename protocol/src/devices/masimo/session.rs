@@ -4,9 +4,10 @@ use super::frame::{Frame, Lines};
 use super::message::{Dialect, Exceptions, Key, Record};
 use super::params;
 use crate::device::{Hangup, Input, Opened, Output, Session, Settings};
+use crate::face::ClockFace;
 use crate::model::{
     Alert, AlertPhase, Code, Decimal, DeviceText, Event, Identity, Ignored, Kind, Malformed, Mono, Now,
-    Numeric, Pace, Priority, Quality, Site, Tally, parameter,
+    Numeric, Pace, Priority, Quality, Site, Tally, Zone, parameter,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use std::time::Duration;
 /// A record comes every second (ASCII 1) or every two (ASCII 2).
 const STALE_AFTER: Duration = Duration::from_secs(3);
 const SILENT_AFTER: Duration = Duration::from_secs(10);
+
+/// Records are dated without fractions.
+const FACE_RESOLUTION: Duration = Duration::from_secs(1);
 
 const STALE: &str = "no record for 3 s: cable, serial output setting, or the device is off";
 const WRONG_BAUD: &str = "only noise on the line: wrong baud rate suspected (9600 8N1; 19200 on a Root port), or a null modem is missing";
@@ -30,6 +34,7 @@ pub(super) struct Oximeter {
     /// Licensed values that this device has had: the dashes of the others are not reported, they would never end.
     licensed: Vec<Key>,
     format_complained: bool,
+    face: ClockFace,
     tally: Tally,
     outputs: VecDeque<Output>,
 }
@@ -71,6 +76,7 @@ impl Oximeter {
             exceptions: Exceptions::default(),
             licensed: Vec::new(),
             format_complained: false,
+            face: ClockFace::default(),
             tally: Tally::default(),
             outputs: VecDeque::new(),
         }))
@@ -121,6 +127,8 @@ impl Oximeter {
         self.tally.decoded += bytes as u64;
         self.tally.frames += 1;
         self.identify(record);
+        let told = self.face.look(now.mono, record.device_at, Zone::Unknown, FACE_RESOLUTION);
+        self.outputs.extend(told.map(Output::Event));
         self.alert(record.exceptions);
         let by_exceptions = quality(record.exceptions);
         for (key, value) in &record.readings {
@@ -303,7 +311,11 @@ mod tests {
         let mut replay = Replay::open(&DRIVER, settings, Now::default()).unwrap();
         let mut reported = Vec::new();
         let mut out = |now: Now, output: &Output| {
-            if !matches!(output, Output::Wait { .. } | Output::Event(Event::Malformed { .. })) {
+            let is_left_out = matches!(
+                output,
+                Output::Wait { .. } | Output::Event(Event::Malformed { .. } | Event::DeviceTime(_))
+            );
+            if !is_left_out {
                 let line = Line(output).to_string();
                 let line = line.split(" device 20").next().unwrap().to_owned();
                 reported.push(format!("+{} {line}", now.mono.0 / 1000));

@@ -79,6 +79,7 @@ impl Heard {
                 Output::Event(Event::Alert(_)) => "alerts",
                 Output::Event(Event::Identified(_)) => "identified",
                 Output::Event(Event::Malformed { .. }) => continue,
+                Output::Event(Event::DeviceTime(_)) => "clocks",
                 Output::Event(Event::Notice(_) | Event::Checkpoint(_)) => "notices",
             };
             *self.counts.entry(kind).or_default() += 1;
@@ -91,7 +92,7 @@ impl Heard {
     fn line(&self) -> String {
         let mut line = format!("{}\t{}", self.tally.frames, self.tally.received);
         let count = |kind| self.counts.get(kind).copied().unwrap_or(0);
-        for kind in ["identified", "numerics", "waves", "alerts", "notices"] {
+        for kind in ["identified", "numerics", "waves", "alerts", "clocks", "notices"] {
             write!(line, "\t{}", count(kind)).unwrap();
         }
         write!(
@@ -256,7 +257,7 @@ fn records(bytes: &[u8], form: Form) -> Records {
 
 #[test]
 fn each_recording_decodes_to_its_golden_line_and_every_message_is_emitted_as_it_was() {
-    let head = "recording\tframes\tbytes\tidentified\tnumerics\twaves\talerts\tnotices\tvalues\tsamples\tcrc32c\taccount";
+    let head = "recording\tframes\tbytes\tidentified\tnumerics\twaves\talerts\tclocks\tnotices\tvalues\tsamples\tcrc32c\taccount";
     let mut found = format!("{head}\n");
     for (path, form) in RECORDINGS {
         let Some(bytes) = corpus(path) else { return };
