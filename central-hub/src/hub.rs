@@ -125,6 +125,11 @@ impl Running {
         })
     }
 
+    /// Tells systemd; from before this on a signal stops the hub cleanly.
+    pub fn ready(&mut self) -> Result<()> {
+        self.stages.ready()
+    }
+
     /// Waits for a signal, or for the first stage that ends by itself. Says why.
     pub async fn wait(&mut self) -> Result<&'static str> {
         self.stages.wait().await

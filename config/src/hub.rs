@@ -163,7 +163,8 @@ fn beds(problems: &mut Problems<'_>, unit: &Section) -> Option<Vec<String>> {
     Some(beds.to_vec())
 }
 
-const BEDS_MAX: usize = 200;
+/// One hub serves a house at most.
+const BEDS_MAX: usize = 1000;
 
 fn is_bed(name: &str) -> bool {
     (1..=16).contains(&name.len())

@@ -42,7 +42,7 @@ pub struct Running {
 impl Running {
     /// Waits for the end, then stops. True if every stage ended in time and without error.
     pub async fn until_stopped(mut self) -> Result<bool> {
-        stages::ready();
+        self.stages.ready()?;
         let why = self.stages.wait().await?;
         stages::stopping();
         tracing::info!(why, "stopping");

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use std::future::Future;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
@@ -26,6 +27,8 @@ impl Stop {
 pub struct Stages {
     running: JoinSet<(&'static str, Result<()>)>,
     started: Vec<Started>,
+    /// SIGTERM and SIGINT, once the daemon heeds them.
+    heeded: Option<(Signal, Signal)>,
 }
 
 struct Started {
@@ -51,12 +54,22 @@ impl Stages {
         self.started.push(Started { name, stop, task, deadline });
     }
 
+    /// Tells systemd, where there is one, that the daemon runs. From before this on it stops cleanly when asked to.
+    pub fn ready(&mut self) -> Result<()> {
+        self.heeded = Some(heed()?);
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        Ok(())
+    }
+
     /// Waits for SIGTERM, SIGINT, or the first stage that ends by itself. Returns why.
     pub async fn wait(&mut self) -> Result<&'static str> {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let (terminate, interrupt) = match &mut self.heeded {
+            Some(heeded) => heeded,
+            None => self.heeded.insert(heed()?),
+        };
         tokio::select! {
             _ = terminate.recv() => Ok("SIGTERM"),
-            _ = tokio::signal::ctrl_c() => Ok("SIGINT"),
+            _ = interrupt.recv() => Ok("SIGINT"),
             ended = self.running.join_next() => match ended {
                 Some(ended) => {
                     report(ended);
@@ -108,11 +121,11 @@ fn report(ended: Result<(&'static str, Result<()>), JoinError>) -> bool {
     }
 }
 
-/// Tells systemd, where there is one.
-pub fn ready() {
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+fn heed() -> Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
 }
 
+/// Tells systemd, where there is one.
 pub fn stopping() {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
 }

@@ -37,7 +37,7 @@ pub(super) fn run(file: &File) -> Outcome<Exit> {
             accepts = ?config.accepts,
             "running"
         );
-        stages::ready();
+        hub.ready().map_err(as_exit(Exit::Unavailable))?;
         let why = hub.wait().await.map_err(as_exit(Exit::Unavailable))?;
         tracing::info!(why, "stopping");
         stages::stopping();

@@ -30,14 +30,11 @@ const LIMITS: &str = "\n[[limit]]\nparameter = \"SpO2\"\nlow = 85\ndelay = \"8s\
                       \n[[limit]]\nparameter = \"HR\"\nlow = 90\nhigh = 205\ndelay = \"5s\"\npriority = \"high\"\n";
 
 pub async fn run(binaries: &Path, dir: PathBuf, figures: &mut Figures) -> Result<()> {
-    let monitor = devices::peer("intellivue").context("no simulated monitor")?;
-    let monitor: OpenPeer =
-        Arc::new(|options: &PeerOptions| Box::new(Dripping::new((monitor.open)(options))));
     let mute: OpenPeer = Arc::new(|_| Box::new(Mute));
     let plan = Plan {
         binaries: binaries.to_owned(),
         dir,
-        beds: vec![bed("01", "intellivue", monitor, LIMITS), bed("02", "masimo", mute, "")],
+        beds: vec![monitor("01")?, bed("02", "masimo", mute, "")],
         http_port: None,
         broker: None,
         detours: Vec::new(),
@@ -133,7 +130,7 @@ async fn cat(unit: &mut Unit) -> Result<(Process, f64)> {
 }
 
 /// Until the monitor's values are on the hub.
-async fn be_live(station: &cotside_simulators::station::Station) -> Result<()> {
+pub(super) async fn be_live(station: &cotside_simulators::station::Station) -> Result<()> {
     let has_values = async {
         loop {
             let unit = station.get("/api/v1/units/nicu").await?;
@@ -145,6 +142,14 @@ async fn be_live(station: &cotside_simulators::station::Station) -> Result<()> {
         }
     };
     tokio::time::timeout(LIVE_PATIENCE, has_values).await.context("the monitor's values do not arrive")?
+}
+
+/// A bed with one monitor that sends every waveform over a serial line.
+pub(super) fn monitor(name: &str) -> Result<BedPlan> {
+    let monitor = devices::peer("intellivue").context("no simulated monitor")?;
+    let monitor: OpenPeer =
+        Arc::new(|options: &PeerOptions| Box::new(Dripping::new((monitor.open)(options))));
+    Ok(bed(name, "intellivue", monitor, LIMITS))
 }
 
 fn bed(bed: &str, driver: &'static str, peer: OpenPeer, limits: &str) -> BedPlan {

@@ -117,7 +117,7 @@ fn header(second: u64) -> Header {
     }
 }
 
-fn waveforms(baby: &Newborn, begin: Mono) -> Vec<Stretch> {
+pub(super) fn waveforms(baby: &Newborn, begin: Mono) -> Vec<Stretch> {
     let stretch = |(code, rate, gain, ucum): (u32, u32, f64, &str)| {
         let period_us = 1_000_000 / rate;
         let sample = |n: u32| {
@@ -139,7 +139,7 @@ fn waveforms(baby: &Newborn, begin: Mono) -> Vec<Stretch> {
 }
 
 /// Forty numerics a second: a dozen that the baby has, and as many settings and slow values as a ventilated bed shows.
-fn numerics(baby: &Newborn, at: Mono) -> Vec<Sample> {
+pub(super) fn numerics(baby: &Newborn, at: Mono) -> Vec<Sample> {
     const LIVE: [(u32, i32); 12] = [
         (147_842, 0),
         (149_530, 0),

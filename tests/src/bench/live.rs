@@ -23,17 +23,18 @@ const EPISODES: usize = 140;
 /// The agent looks at a line that speaks this often (`edge-agent/src/link/serial.rs`); one that was quiet wakes it.
 const READ_TIMER_US: f64 = 50_000.0;
 const PATIENCE: Duration = Duration::from_secs(300);
-const LIMITS: &str = "\n[[limit]]\nparameter = \"SpO2\"\nlow = 85\ndelay = \"0s\"\npriority = \"high\"\n";
+pub(super) const LIMITS: &str =
+    "\n[[limit]]\nparameter = \"SpO2\"\nlow = 85\ndelay = \"0s\"\npriority = \"high\"\n";
 
 /// One episode of the scripted oximeter.
 #[derive(Clone, Copy, Debug)]
-struct Written {
-    at: Mono,
+pub(super) struct Written {
+    pub(super) at: Mono,
     /// The line had spoken just before, so that the agent looks at it on its timer.
-    after_speech: bool,
+    pub(super) after_speech: bool,
 }
 
-type Log = Arc<Mutex<Vec<Written>>>;
+pub(super) type Log = Arc<Mutex<Vec<Written>>>;
 
 #[derive(Default)]
 struct Measured {
@@ -145,15 +146,15 @@ async fn follow(clock: Clock, events: &mut Events, log: &Log) -> Result<Measured
     Ok(measured)
 }
 
-fn is_limit(rule: &str) -> bool {
+pub(super) fn is_limit(rule: &str) -> bool {
     rule.starts_with("limit")
 }
 
-fn us(now: Mono, before: Mono) -> f64 {
+pub(super) fn us(now: Mono, before: Mono) -> f64 {
     now.since(before).as_nanos() as f64 / 1000.0
 }
 
-fn bed(bed: &str, peer: OpenPeer, limits: &str) -> BedPlan {
+pub(super) fn bed(bed: &str, peer: OpenPeer, limits: &str) -> BedPlan {
     let device = DevicePlan {
         name: "oximeter",
         driver: "masimo",
@@ -172,7 +173,7 @@ fn bed(bed: &str, peer: OpenPeer, limits: &str) -> BedPlan {
 }
 
 /// An oximeter whose saturation falls below the limit and comes back, again and again, and that notes when it said so.
-struct Scripted {
+pub(super) struct Scripted {
     log: Log,
     random: Random,
     /// What it says when; `Some` with the manner of an alarm.
@@ -181,7 +182,7 @@ struct Scripted {
 }
 
 impl Scripted {
-    fn new(log: Log) -> Self {
+    pub(super) fn new(log: Log) -> Self {
         Self { log, random: Random::new(9), plan: VecDeque::new(), episodes: 0 }
     }
 

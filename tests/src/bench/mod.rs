@@ -1,11 +1,18 @@
 //! `make bench`: every figure beside its floor or a peer, measured in the same run.
 
 pub mod agent;
+pub mod backlog;
 pub mod bare;
 pub mod codec;
+pub mod crowd;
 pub mod decoders;
+pub mod drain;
+pub mod floor;
+pub mod full;
+pub mod ingest;
 pub mod line;
 pub mod live;
+pub mod reconnect;
 pub mod usage;
 
 use cotside_systemd::clock::Clock;

@@ -22,6 +22,14 @@ pub struct PerSecond {
     pub written_bytes: f64,
 }
 
+/// What was spent between two looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    pub seconds: f64,
+    pub cpu_s: f64,
+    pub written_bytes: f64,
+}
+
 impl Usage {
     pub fn of(pid: u32, at: Mono) -> Result<Self> {
         let process = format!("/proc/{pid}");
@@ -44,6 +52,19 @@ impl Usage {
         })
     }
 
+    /// The counters of a process that is yet to begin.
+    pub fn nothing(at: Mono) -> Self {
+        Self { at, cpu_ns: 0.0, wakeups: 0.0, written: 0.0, rss_bytes: 0.0 }
+    }
+
+    pub fn spent_since(&self, before: &Self) -> Spent {
+        Spent {
+            seconds: self.at.since(before.at).as_secs_f64(),
+            cpu_s: (self.cpu_ns - before.cpu_ns) / 1e9,
+            written_bytes: self.written - before.written,
+        }
+    }
+
     pub fn since(&self, before: &Self) -> PerSecond {
         let seconds = self.at.since(before.at).as_secs_f64();
         PerSecond {
@@ -51,6 +72,24 @@ impl Usage {
             wakeups: (self.wakeups - before.wakeups) / seconds,
             written_bytes: (self.written - before.written) / seconds,
         }
+    }
+}
+
+impl Spent {
+    /// How many cores were busy with it.
+    pub fn cores(&self) -> f64 {
+        self.cpu_s / self.seconds
+    }
+}
+
+impl std::iter::Sum for Spent {
+    /// Of processes that ran side by side.
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            seconds: sum.seconds.max(one.seconds),
+            cpu_s: sum.cpu_s + one.cpu_s,
+            written_bytes: sum.written_bytes + one.written_bytes,
+        })
     }
 }
 

@@ -25,6 +25,10 @@ fn main() -> Result<()> {
     if is_chosen("decoders") {
         bench::decoders::run(&clock, &mut figures)?;
     }
+    if is_chosen("ingest") {
+        println!("ingest: 200,000 messages of a hundred agents, durable");
+        bench::ingest::run(&place("ingest"), &clock, &mut figures)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     if is_chosen("live") {
         println!("live: two minutes of alarms through a real agent and a real hub");
@@ -33,6 +37,20 @@ fn main() -> Result<()> {
     if is_chosen("agent") {
         println!("agent: a minute of one monitor with waveforms");
         runtime.block_on(bench::agent::run(&binaries, place("agent"), &mut figures))?;
+    }
+    if is_chosen("full") {
+        let mib = bench::full::mib_from_environment()?;
+        println!("full: a gateway with a log of {mib} MiB that nobody took");
+        runtime.block_on(bench::full::run(&binaries, place("full"), mib, &mut figures))?;
+    }
+    if is_chosen("reconnect") {
+        println!("reconnect: a thousand agents lose their hub");
+        runtime.block_on(bench::reconnect::run(&binaries, place("reconnect"), &mut figures))?;
+    }
+    if is_chosen("drain") {
+        let size = bench::drain::Size::from_environment()?;
+        println!("drain: {} beds come back after {} hours", size.beds, size.hours);
+        runtime.block_on(bench::drain::run(&binaries, place("drain"), size, &mut figures))?;
     }
     println!("{}", figures.table());
     figures.write(Path::new("target/figures.tsv"))

@@ -1,0 +1,204 @@
+//! The hub is killed and comes back to a thousand agents: how soon all are live again, and whether anything came twice or not at all.
+
+use super::crowd::{self, Crowd, Heard};
+use super::floor;
+use super::line::Mute;
+use super::usage::{Spent, Usage};
+use crate::figures::Figures;
+use anyhow::{Context, Result, ensure};
+use cotside_central_hub::authority::Authority;
+use cotside_edge_agent::uplink::credentials::{Credentials, TrustedTime};
+use cotside_protocol::model::{Mono, Wall};
+use cotside_simulators::cable::Faults;
+use cotside_simulators::unit::{BedPlan, DevicePlan, On, Plan, Unit};
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const AGENTS: usize = 1000;
+/// Sockets at either end, and what a process needs besides.
+const FILES_MIN: u64 = 2 * AGENTS as u64 + 256;
+/// How long the hub is away.
+const AWAY: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(5);
+const WINDOW: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(180);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const SECOND_US: u64 = 1_000_000;
+
+pub async fn run(binaries: &Path, dir: PathBuf, figures: &mut Figures) -> Result<()> {
+    let files = files_max()?;
+    ensure!(files >= FILES_MIN, "only {files} files may be open: run `ulimit -n {FILES_MIN}` first");
+    let mut unit = Unit::start(&plan(binaries, &dir), |_| ()).await?;
+    let clock = unit.clock;
+    unit.agents[0].stop().await?;
+    ensure!(unit.hub.stop().await? == 0, "the hub did not stop cleanly");
+    let config = dir.join("hub/hub.toml");
+    let beds: Vec<String> = (0..AGENTS).map(|agent| format!("\"{}\"", crowd::bed(agent))).collect();
+    let text = std::fs::read_to_string(&config)?;
+    let more = text.replace("beds = [\"01\"]", &format!("beds = [{}]", beds.join(", ")));
+    ensure!(more != text, "the hub's configuration has no place for more beds");
+    std::fs::write(&config, more)?;
+    crowd::enrol(&dir, AGENTS, unit.mqtt.port(), clock.now().wall)?;
+
+    unit.hub.start()?;
+    let station = unit.station().await?;
+    let mut crowd = Crowd::start(&dir, AGENTS, clock);
+    let first = everyone_live(&mut crowd, clock.now().mono).await?;
+    let mut events = station.events("nicu").await?;
+    let watching = tokio::spawn(async move { while events.next().await.is_ok() {} });
+    tokio::time::sleep(SETTLE).await;
+    let hub = |unit: &Unit| Usage::of(unit.hub.pid().context("no hub")?, clock.now().mono);
+    let before = hub(&unit)?;
+    tokio::time::sleep(WINDOW).await;
+    let after = hub(&unit)?;
+    let live = after.spent_since(&before);
+
+    unit.hub.kill().await?;
+    watching.abort();
+    tokio::time::sleep(AWAY).await;
+    let begin = clock.now().mono;
+    unit.hub.start()?;
+    let again = everyone_live(&mut crowd, begin).await?;
+    let storm = hub(&unit)?.spent_since(&Usage::nothing(begin));
+    let settled = everything_acknowledged(&crowd, begin).await?;
+    let stored = crowd.shared.stored.load(Ordering::Relaxed);
+    ensure!(crowd.stop().await, "not every agent stopped");
+    let hub_dir = dir.join("hub");
+    ensure!(unit.stop().await?, "not every process stopped cleanly; logs in {}", dir.display());
+    let (rows, different) = rows(&hub_dir)?;
+
+    let credentials = Credentials::load(&crowd::credentials(&dir)).map_err(anyhow::Error::msg)?;
+    let time = Arc::new(TrustedTime::new(clock, Wall(0)));
+    let client = Arc::new(credentials.tls(time).map_err(anyhow::Error::msg)?);
+    let bare = floor::handshakes(&clock, Authority::at(&hub_dir).tls_for_agents()?, client).await?;
+    std::fs::remove_dir_all(&dir)?;
+
+    let count = AGENTS as f64;
+    let least = count / bare;
+    let beside = "so many bare TLS handshakes, both ends here";
+    figures.beside("connect-1000-live", first.seconds, "s", beside, least);
+    figures.beside("reconnect-1000-live", again.seconds, "s", beside, least);
+    figures.beside("reconnect-1000-half", again.half_seconds, "s", beside, least);
+    let per_second = "bare TLS handshakes a second";
+    figures.beside("reconnect-1000-peak-per-second", again.peak, "1/s", per_second, bare);
+    figures.alone(
+        "reconnect-1000-settled",
+        settled,
+        "s",
+        "until the hub had every row of the time it was away",
+    );
+    figures.alone("reconnect-1000-rows", stored as f64, "rows", "two a second and agent, all told");
+    figures.alone(
+        "reconnect-1000-duplicates",
+        (rows - different) as f64,
+        "rows",
+        "rows at the hub beyond one each",
+    );
+    figures.alone("reconnect-1000-missing", stored as f64 - different as f64, "rows", "rows not at the hub");
+    figures.alone("reconnect-1000-hub-cpu", storm.cpu_s, "s", "from its start until all were live");
+    let us = |spent: &Spent| spent.cores() * SECOND_US as f64 / count;
+    let budget = "budget, 50 stations; here 1 watches";
+    figures.beside("hub-cpu-bed-second-1000-beds", us(&live), "us", budget, 200.0);
+    figures.beside("hub-rss-1000-beds", after.rss_bytes, "bytes", "goal: 40 MiB", (40u64 << 20) as f64);
+    Ok(())
+}
+
+struct Storm {
+    seconds: f64,
+    /// Until half of them were live.
+    half_seconds: f64,
+    /// Most that became live within one second.
+    peak: f64,
+}
+
+/// Until every agent hears the hub; those that did not yet lose it count when they hear it again.
+async fn everyone_live(crowd: &mut Crowd, begin: Mono) -> Result<Storm> {
+    let mut since: Vec<Option<Mono>> = vec![None; AGENTS];
+    let mut live = 0;
+    let all = async {
+        while live < AGENTS {
+            let Heard { agent, at, reachable } = crowd.heard.recv().await.context("no agent runs")?;
+            if at < begin {
+                continue;
+            }
+            live = live + usize::from(reachable) - usize::from(since[agent].is_some());
+            since[agent] = reachable.then_some(at);
+        }
+        anyhow::Ok(())
+    };
+    let ended = tokio::time::timeout(PATIENCE, all).await;
+    ended.with_context(|| format!("{live} of {AGENTS} agents are live after {PATIENCE:?}"))??;
+    let mut times: Vec<Mono> = since.into_iter().flatten().collect();
+    times.sort_unstable();
+    let seconds = |at: Mono| at.since(begin).as_secs_f64();
+    let within = |at: &Mono| times.iter().filter(|other| (at.0..at.0 + SECOND_US).contains(&other.0)).count();
+    let peak = times.iter().map(within).max().unwrap_or(0) as f64;
+    Ok(Storm { seconds: seconds(times[AGENTS - 1]), half_seconds: seconds(times[AGENTS / 2]), peak })
+}
+
+/// Until the beds, which measure nothing more, have nothing left that the hub lacks.
+async fn everything_acknowledged(crowd: &Crowd, begin: Mono) -> Result<f64> {
+    let clock = crowd.shared.clock;
+    let all = async {
+        // What was measured while it was away, and what is measured meanwhile.
+        while crowd.shared.waiting.load(Ordering::Relaxed) > 3 * AGENTS as u64 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let caught_up = clock.now().mono.since(begin).as_secs_f64();
+        crowd.shared.is_quiet.store(true, Ordering::Relaxed);
+        while crowd.shared.waiting.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        caught_up
+    };
+    let waiting = || crowd.shared.waiting.load(Ordering::Relaxed);
+    tokio::time::timeout(PATIENCE, all).await.with_context(|| format!("{} rows still wait", waiting()))
+}
+
+/// Rows of the crowd at the hub, and how many different ones.
+fn rows(hub: &Path) -> Result<(u64, u64)> {
+    let db = Connection::open_with_flags(hub.join("hub.db"), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let count = "SELECT count(*), count(DISTINCT source << 40 | seq) FROM blocks WHERE source IN
+                 (SELECT id FROM sources WHERE agent <> 'gw-01')";
+    Ok(db.query_row(count, [], |row| {
+        Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+    })?)
+}
+
+/// Files that this process may have open at once.
+fn files_max() -> Result<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()).context("no limit is stated")?;
+    Ok(soft.parse().unwrap_or(u64::MAX))
+}
+
+/// A hub with one bed, whose agent makes way for the crowd.
+fn plan(binaries: &Path, dir: &Path) -> Plan {
+    let mute = DevicePlan {
+        name: "device",
+        driver: "masimo",
+        on: On::Serial,
+        faults: Faults::default(),
+        peer: Some(Arc::new(|_| Box::new(Mute))),
+    };
+    let bed = BedPlan {
+        bed: "01".to_owned(),
+        baby: None,
+        seed: 0,
+        script: Vec::new(),
+        devices: vec![mute],
+        limits: String::new(),
+    };
+    Plan {
+        binaries: binaries.to_owned(),
+        dir: dir.to_owned(),
+        beds: vec![bed],
+        http_port: None,
+        broker: None,
+        detours: Vec::new(),
+    }
+}
