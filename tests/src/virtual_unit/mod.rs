@@ -4,6 +4,7 @@
 //! and one length give one history.
 
 mod bed;
+mod disk;
 mod hub;
 
 use self::bed::{BedWorld, Network, line};
