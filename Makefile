@@ -7,6 +7,7 @@ CONSOLE := central-hub/console
 DEMO_SECONDS ?=
 SEEDS ?= 2000
 MINUTES ?= 3
+POWER_CUTS ?= 10000
 KILLS ?= 500
 CUTS ?= 120
 
@@ -25,8 +26,8 @@ test: setup fmt console-test lint deny words unit system browser ## everything t
 bench: release ## figures beside their floors and peers; also written to target/figures.tsv
 	$(CARGO) run --release -q -p cotside-tests --bin bench
 
-prove: release ## long campaigns: seeds in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, MINUTES=, KILLS=, CUTS=)
-	COTSIDE_SEEDS=$(SEEDS) COTSIDE_MINUTES=$(MINUTES) $(CARGO) test --release -q -p cotside-tests --test unit_in_virtual_time -- --nocapture
+prove: release ## long campaigns: seeds and power cuts in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, POWER_CUTS=, MINUTES=, KILLS=, CUTS=)
+	COTSIDE_SEEDS=$(SEEDS) COTSIDE_CUTS=$(POWER_CUTS) $(CARGO) test --release -q -p cotside-tests --test unit_in_virtual_time -- --nocapture
 	COTSIDE_KILLS=$(KILLS) $(CARGO) run --release -q -p cotside-tests --bin kill_nine
 	COTSIDE_CUTS=$(CUTS) $(CARGO) run --release -q -p cotside-tests --bin power_cut
 	fuzz/run $(MINUTES)

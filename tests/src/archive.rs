@@ -9,6 +9,10 @@ use std::path::Path;
 /// Every block of one agent, decoded, in order of epoch, lane and seq.
 pub struct Archive {
     pub blocks: Vec<Block>,
+    /// Of each block its checksum, which tells it from any other.
+    pub digests: Vec<u32>,
+    /// Rows in the table of records, and how many of them have a key of their own.
+    pub records: [u64; 2],
     /// Blocks whose key frame is not there.
     pub undecodable: usize,
     /// Keys (epoch, lane, seq) that stand there more than once.
@@ -26,7 +30,19 @@ impl Archive {
             "SELECT s.lane, s.id, b.seq, b.bytes FROM blocks b JOIN sources s ON s.id = b.source
              WHERE s.agent = ?1 ORDER BY s.id, b.seq",
         )?;
-        let mut archive = Self { blocks: Vec::new(), undecodable: 0, doubled: 0, bytes: [0; 3] };
+        let count = "SELECT count(*), count(DISTINCT r.source << 40 | r.seq) FROM records r JOIN sources s ON s.id = r.source
+             WHERE s.agent = ?1";
+        let records = connection
+            .query_row(count, [agent], |row| Ok([row.get::<_, i64>(0)?, row.get::<_, i64>(1)?]))?
+            .map(i64::cast_unsigned);
+        let mut archive = Self {
+            blocks: Vec::new(),
+            digests: Vec::new(),
+            records,
+            undecodable: 0,
+            doubled: 0,
+            bytes: [0; 3],
+        };
         let mut decoders: HashMap<i64, Decoder> = HashMap::new();
         let mut before = None;
         let mut rows = query.query([agent])?;
@@ -37,7 +53,12 @@ impl Archive {
             archive.doubled += usize::from(before == Some((source, seq)));
             before = Some((source, seq));
             match decoders.entry(source).or_default().decode(bytes) {
-                Ok((block, _)) => archive.blocks.push(block),
+                Ok((block, _)) => {
+                    archive.blocks.push(block);
+                    archive
+                        .digests
+                        .push(bytes.last_chunk().map_or(0, |checksum| u32::from_le_bytes(*checksum)));
+                }
                 Err(_) => archive.undecodable += 1,
             }
         }
@@ -53,6 +74,11 @@ impl Archive {
             };
             samples.iter().map(|sample| (block.header.wall.0 + i64::from(sample.at_us), sample))
         })
+    }
+
+    /// How many of the blocks are a record.
+    pub fn record_blocks(&self) -> u64 {
+        self.blocks.iter().filter(|block| matches!(block.body, Body::Record(_))).count() as u64
     }
 
     pub fn gaps(&self) -> impl Iterator<Item = &Gap> {

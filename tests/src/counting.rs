@@ -20,18 +20,34 @@ const LINK: u8 = 0;
 /// Lines are a hundred milliseconds apart.
 const TOGETHER_US: u64 = 20_000;
 
+/// A dip is so many lines long, and begins anew after so many.
+const DIP_LINES: u64 = 23;
+const DIP_EVERY: u64 = 71;
+
 /// When each line was sent: index is the line's number.
 pub type Sent = Arc<Mutex<Vec<Wall>>>;
 
 pub struct CountingOximeter {
     sent: Sent,
+    every: Duration,
+    dips: bool,
     next_at: Option<Mono>,
     line: Option<Vec<u8>>,
 }
 
 impl CountingOximeter {
     pub fn new(sent: Sent) -> Self {
-        Self { sent, next_at: None, line: None }
+        Self { sent, every: LINE_EVERY, dips: false, next_at: None, line: None }
+    }
+
+    /// A slower one.
+    pub fn every(self, every: Duration) -> Self {
+        Self { every, ..self }
+    }
+
+    /// Its saturation falls for a while and rises again, so that a limit has something to alarm about.
+    pub fn with_dips(self) -> Self {
+        Self { dips: true, ..self }
     }
 }
 
@@ -46,14 +62,15 @@ impl Peer for CountingOximeter {
         if now.mono < due {
             return PeerOutput::Wait { until: due };
         }
-        self.next_at = Some(due + LINE_EVERY);
+        self.next_at = Some(due + self.every);
         let mut sent = self.sent.lock().expect("no thread panics while it counts");
         let number = sent.len() as u64;
         let index = INDEX_BASE + number % INDEX_COUNT;
         sent.push(now.wall);
         let second = now.wall.0.div_euclid(1_000_000).rem_euclid(86_400);
+        let saturation = if self.dips && number % DIP_EVERY < DIP_LINES { 81 } else { 97 };
         let line = format!(
-            "11/22/26 {:02}:{:02}:{:02} SN=0000077777 SPO2=097% BPM={:03} PI={:02}.{:02}% SPCO=--.-% SPMET=--.-% \
+            "11/22/26 {:02}:{:02}:{:02} SN=0000077777 SPO2={saturation:03}% BPM={:03} PI={:02}.{:02}% SPCO=--.-% SPMET=--.-% \
              DESAT=-- PIDELTA=+-- ALARM=0000 EXC=000800\r\n",
             second / 3600,
             second / 60 % 60,

@@ -81,7 +81,7 @@ fn cause_at(archive: &Archive, at: Wall) -> Option<GapCause> {
     archive.gaps().find(covers).map(|gap| gap.cause)
 }
 
-const fn cause_name(cause: GapCause) -> &'static str {
+pub const fn cause_name(cause: GapCause) -> &'static str {
     match cause {
         GapCause::DeviceSilent => "device-silent",
         GapCause::CableOut => "cable-out",

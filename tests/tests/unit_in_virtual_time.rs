@@ -1,33 +1,42 @@
 //! A unit of beds in virtual time under seeded faults: every seed is a history that replays.
 
-use cotside_tests::virtual_unit::Scenario;
-use std::path::PathBuf;
+use cotside_tests::virtual_unit::weather::Weather;
+use cotside_tests::virtual_unit::{Scenario, campaign};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How many histories; `make prove` asks for thousands.
-fn seeds() -> u64 {
-    std::env::var("COTSIDE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
+/// Power cuts in `make test`; `make prove` asks for thousands.
+const CUTS: u64 = 400;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
 /// A memory filesystem where there is one: a commit then costs no disk.
-fn scratch(seed: u64) -> PathBuf {
+fn scratch(what: &str) -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    base.join(format!("cotside-virtual-{}-{seed}", std::process::id()))
+    let dir = base.join(format!("cotside-{what}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    dir
 }
 
 #[test]
 fn what_the_devices_said_is_at_the_hub_once_or_in_a_gap_with_a_cause() {
-    let only: Option<u64> = std::env::var("COTSIDE_SEED").ok().and_then(|text| text.parse().ok());
-    for seed in only.map_or(1..=seeds(), |seed| seed..=seed) {
-        let dir = scratch(seed);
-        let _ = std::fs::remove_dir_all(&dir);
-        let scenario = Scenario { seed, beds: 3, length: Duration::from_secs(240), dir: dir.clone() };
+    let seeds = number("COTSIDE_SEEDS").unwrap_or(3);
+    let dir = scratch("unit");
+    for seed in number("COTSIDE_SEED").map_or(1..=seeds, |seed| seed..=seed) {
+        let length = Duration::from_secs(240);
+        let dir = dir.join(seed.to_string());
+        let scenario =
+            Scenario { seed, beds: 3, weather: Weather::bad_week(), length, cuts: 0, dir: dir.clone() };
         let found = scenario.run().unwrap();
         println!(
-            "seed {seed}: 240 s of 3 beds; deaths: agents {}, hub {}; network cuts {}; sessions opened {}; {} bytes, {} frames",
-            found.agent_deaths,
-            found.hub_deaths,
+            "seed {seed}: 240 s of 3 beds; power cuts: agents {}, hub {}; kills: agents {}, hub {}; network cuts {}; sessions opened {}; {} bytes, {} frames",
+            found.cuts,
+            found.hub_cuts,
+            found.kills,
+            found.hub_kills,
             found.network_cuts,
             found.reopened,
             found.tally.received,
@@ -36,10 +45,31 @@ fn what_the_devices_said_is_at_the_hub_once_or_in_a_gap_with_a_cause() {
         for (agent, ledger) in &found.ledgers {
             println!("  {}", ledger.line(agent));
         }
-        let balanced = found.ledgers.iter().all(|(_, ledger)| ledger.is_balanced() && ledger.once > 0);
         let replay = format!("replay with COTSIDE_SEED={seed}; stores in {}", dir.display());
         assert!(found.broken.is_empty(), "{replay}: {:#?}", &found.broken[..found.broken.len().min(10)]);
-        assert!(balanced, "{replay}");
+        assert!(found.ledgers.iter().all(|(_, ledger)| ledger.is_balanced() && ledger.once > 0), "{replay}");
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn after_any_power_cut_the_record_is_whole_and_every_gap_has_a_true_cause() {
+    let dir = scratch("cuts");
+    let asked = number("COTSIDE_CUTS");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let only = number("COTSIDE_SEED");
+    let outcome = campaign::run(asked.unwrap_or(CUTS), only, threads, &dir).unwrap();
+    println!("{}", outcome.lines());
+    if let Some((seed, broken)) = &outcome.broken {
+        let shown = &broken[..broken.len().min(10)];
+        panic!("replay with COTSIDE_SEED={seed}; stores in {}/{seed}: {shown:#?}", dir.display());
+    }
+    assert_eq!((outcome.lost, outcome.twice, outcome.invented, outcome.refused_starts), (0, 0, 0, 0));
+    assert!(outcome.once > 0);
+    std::fs::remove_dir_all(&dir).unwrap();
+    if asked.is_some() && only.is_none() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/figures.tsv");
+        outcome.figures().write(&file).unwrap();
     }
 }

@@ -1,85 +1,149 @@
 //! One bed of the virtual unit: its lines, its agent between birth and death, its way to the hub.
 
+use super::disk::{Disk, Image};
+use super::line::Line;
+use super::network::Network;
+use super::oracle::{Committed, Death, Life};
 use super::*;
+use cotside_edge_agent::row::FromStore;
+use cotside_edge_agent::store::Ask;
+use cotside_protocol::model::{Code, Decimal, Limit, LimitSide, Priority};
 
-/// A session that ended is opened again after this.
-const REOPEN_AFTER: Duration = Duration::from_secs(1);
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// The store keeps house this often, and beats in between when nothing else is written.
+const HOUSE_EVERY: Duration = Duration::from_secs(60);
+const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// Two minutes of rows in images of before.
+const IMAGES_MAX: usize = 8;
+
+/// An agent's clocks: the monotonic one begins at each boot, the wall clock is wrong by what somebody set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AgentClock {
+    pub(super) boot: Mono,
+    pub(super) ahead_us: i64,
+}
+
+impl AgentClock {
+    pub(super) fn at(&self, now: Now) -> Now {
+        Now { mono: Mono(now.mono.0 - self.boot.0), wall: Wall(now.wall.0 + self.ahead_us) }
+    }
+
+    /// The instant of the world at which the agent's clock says `mono`.
+    pub(super) fn world(&self, mono: Mono) -> Mono {
+        Mono(mono.0.saturating_add(self.boot.0))
+    }
+}
 
 /// Everything at one bed.
 pub(super) struct BedWorld {
     pub(super) id: AgentId,
     pub(super) at: usize,
     pub(super) lines: Vec<Line>,
-    pub(super) dir: PathBuf,
+    pub(super) disk: Disk,
+    pub(super) clock: AgentClock,
     pub(super) agent: Option<Agent>,
     /// When the agent that died comes back.
     pub(super) back_at: Mono,
+    /// The power fails in the middle of this call of the next agent's.
+    doom: Option<Doom>,
     pub(super) network: Network,
-    pub(super) sent: Sent,
+    pub(super) lives: Vec<Life>,
+    pub(super) committed: Committed,
+    /// The disk as it was, newest last.
+    before: VecDeque<(Mono, Image)>,
+    core_due: Mono,
 }
 
 pub(super) struct Agent {
-    pub(super) bed: Bed,
-    pub(super) log: Log,
-    pub(super) outbox: Outbox,
-    pub(super) ticked_at: Mono,
+    bed: Bed,
+    log: Log,
+    outbox: Outbox,
+    disk: Disk,
+    doom: Option<Doom>,
+    ticked_at: Mono,
+    house_at: Mono,
+    wrote_at: Mono,
 }
 
-pub(super) struct Line {
-    pub(super) driver: &'static Driver,
-    pub(super) session: Option<Box<dyn Session>>,
-    /// The session before it, for its keepsake.
-    last: Option<Box<dyn Session>>,
-    pub(super) reopen_at: Mono,
-    pub(super) peer: Box<dyn Peer>,
-    pub(super) body: Newborn,
-    pub(super) there: Cable,
-    pub(super) back: Cable,
-    pub(super) path: Path,
-    pub(super) told_at: Mono,
+/// A call of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Open,
+    Append,
+    Answer,
+    /// What the hub has, and what it says of the time: kept in memory until the next housekeeping.
+    Note,
+    /// With the minute's housekeeping.
+    House,
+    /// With nothing but a moment written down.
+    Beat,
+    Tick,
 }
 
-#[derive(Default)]
-pub(super) struct Network {
-    pub(super) up: VecDeque<(Mono, Option<u64>, Upstream, bytes::Bytes)>,
-    pub(super) down: VecDeque<(Mono, Downstream, Vec<u8>)>,
-    pub(super) taken: VecDeque<(Mono, u64)>,
-    pub(super) is_connected: bool,
-    pub(super) connect_at: Mono,
+#[derive(Clone, Copy, Debug)]
+struct Doom {
+    call: Call,
+    /// So many of them pass.
+    after: u64,
 }
 
-pub(super) fn line(name: &str, seed: u64, count: Option<Sent>, faults: Faults, datagram: bool) -> Line {
-    let driver = devices::driver(name).expect("a driver of the list");
-    let options =
-        PeerOptions { seed, serial: format!("SIM{}", seed % 9999), bed_label: "01".into(), datagram };
-    let peer: Box<dyn Peer> = match count {
-        Some(sent) => Box::new(CountingOximeter::new(sent)),
-        None => (devices::peer(name).expect("every driver has a peer").open)(&options),
-    };
-    let apnoea = |n: u64| Episode { begin_s: 40.0 + 130.0 * n as f64, length_s: 25.0, what: What::Apnoea };
-    Line {
-        driver,
-        session: None,
-        last: None,
-        reopen_at: START.mono,
-        peer,
-        body: Newborn::new(seed, START.mono, (0..50).map(apnoea).collect()),
-        there: Cable::new(seed ^ 1, faults),
-        back: Cable::new(seed ^ 2, Faults { unplug_every: None, ..faults }),
-        path: if datagram { Path::Datagram(([10, 0, 0, 9], 24_105).into()) } else { Path::Line },
-        told_at: START.mono,
-    }
+/// What the disk held before and after the call in which the power failed.
+pub(super) struct PowerCut {
+    before: Image,
+    after: Image,
 }
 
 impl BedWorld {
-    pub(super) fn be_born(&mut self, now: Now) {
+    pub(super) fn new(id: AgentId, at: usize, lines: Vec<Line>, dir: PathBuf, weather: &Weather) -> Self {
+        Self {
+            id,
+            at,
+            lines,
+            disk: Disk { dir, main: "log.db" },
+            clock: AgentClock { boot: Mono(0), ahead_us: 0 },
+            agent: None,
+            back_at: START.mono,
+            doom: None,
+            network: Network::new(weather.way, START.mono),
+            lives: Vec::new(),
+            committed: Committed::default(),
+            before: VecDeque::new(),
+            core_due: START.mono,
+        }
+    }
+
+    fn be_born(&mut self, now: Now, scene: &mut Scene<'_>) -> Result<()> {
+        let weather = scene.weather;
+        self.doom = Doom::draw(weather, scene.chance.random);
+        let own = self.clock.at(now);
         let settings = LogSettings {
-            directory: self.dir.clone(),
+            directory: self.disk.dir.clone(),
             provenance: Provenance::Simulated,
-            software: "edge-agent test".into(),
+            software: SOFTWARE.into(),
+            loss_window: weather.loss_window,
+            grace: weather.grace,
+            cap_bytes: weather.cap_bytes,
             ..LogSettings::default()
         };
-        let log = Log::open(settings, now);
+        let is_doomed =
+            self.doom.is_some_and(|doom| doom.call == Call::Open) && scene.may_fail && !self.lives.is_empty();
+        let before = if is_doomed { Some(self.disk.image()?) } else { None };
+        let log = Log::open(settings, own);
+        let was_damaged = self.lives.last().is_some_and(|life| life.left_damage);
+        if log.is_in_memory() || (log.trouble().is_some() && !was_damaged) {
+            scene.findings.refused_starts += 1;
+            let words = format!("{}: a start that was refused: {:?}", self.id, log.trouble());
+            scene.findings.broken.push(words);
+        }
+        self.lives.push(Life::begin(now.mono));
+        if let Some(before) = before {
+            let after = self.disk.image()?;
+            drop(log);
+            return self.lose_power(now, PowerCut { before, after }, scene);
+        }
+        if let Some(life) = self.lives.last_mut() {
+            life.has_opened = true;
+        }
         let links = self.lines.iter().enumerate().map(|(at, line)| LinkSetup {
             name: format!("link-{at}"),
             driver: line.driver.name.to_owned(),
@@ -87,243 +151,301 @@ impl BedWorld {
         });
         let setup = Setup {
             agent: self.id.to_string(),
-            software: "edge-agent test",
+            software: SOFTWARE,
             provenance: Provenance::Simulated,
-            loss_window: Duration::from_secs(1),
+            loss_window: weather.loss_window,
             boot: log.log().boot,
             links: links.collect(),
-            limits: Vec::new(),
+            limits: vec![low_saturation()],
             preferences: Vec::new(),
             kept: Kept::default(),
             has_hub: true,
         };
+        self.committed.begin(log.log().epoch);
         let simulated = cotside_protocol::wire::upstream::Provenance::Simulated;
-        let outbox = Outbox::new(self.id.clone(), "edge-agent test".into(), simulated, log.log());
-        self.agent = Some(Agent { bed: Bed::new(setup, now), log, outbox, ticked_at: now.mono });
-        self.network = Network { connect_at: now.mono, ..Network::default() };
-        for line in &mut self.lines {
-            line.reopen_at = now.mono;
+        let outbox = Outbox::new(self.id.clone(), SOFTWARE.into(), simulated, log.log());
+        self.agent = Some(Agent {
+            bed: Bed::new(setup, own),
+            log,
+            outbox,
+            disk: self.disk.clone(),
+            doom: self.doom.filter(|_| scene.may_fail),
+            ticked_at: now.mono,
+            house_at: now.mono,
+            wrote_at: now.mono,
+        });
+        self.network.cut(now.mono, scene.chance.random);
+        self.lines.iter_mut().for_each(|line| line.begin(now.mono));
+        self.core_due = now.mono;
+        Ok(())
+    }
+
+    /// SIGKILL: what was written is there, what was not committed is gone.
+    pub(super) fn be_killed(&mut self, now: Now, scene: &mut Scene<'_>) -> Result<()> {
+        if self.agent.is_none() {
+            return Ok(());
+        }
+        let image = self.disk.image()?;
+        scene.findings.kills += 1;
+        self.die(now, Death::Killed, scene);
+        self.disk.put_back(&image, self.clock.at(now).wall)
+    }
+
+    /// The power is gone in the middle of a call.
+    fn lose_power(&mut self, now: Now, cut: PowerCut, scene: &mut Scene<'_>) -> Result<()> {
+        let random = &mut *scene.chance.random;
+        let (mut image, at) = self.disk.cut(&cut.before, &cut.after, random);
+        let mut lost_since = None;
+        if random.once_in(scene.weather.lost_tail_one_in) && !self.before.is_empty() {
+            let chosen = random.next() as usize % self.before.len();
+            lost_since = Some(self.before[chosen].0);
+            image = self.before[chosen].1.clone();
+            self.before.truncate(chosen + 1);
+        }
+        let is_damaged = random.once_in(scene.weather.damage_one_in) && self.lives.len() > 1;
+        if is_damaged {
+            image.damage(self.disk.main, random);
+        }
+        scene.findings.cuts += 1;
+        *scene.findings.cuts_at.entry(at).or_default() += 1;
+        self.die(now, Death::PowerCut, scene);
+        if let Some(life) = self.lives.last_mut() {
+            life.left_damage = is_damaged;
+            life.lost_since = lost_since;
+        }
+        self.clock.boot = Mono(0);
+        self.disk.put_back(&image, self.clock.at(now).wall)
+    }
+
+    fn die(&mut self, now: Now, how: Death, scene: &mut Scene<'_>) {
+        let off = scene.weather.off_for.mul_f64(scene.chance.random.between(0.1, 1.9));
+        self.back_at = now.mono + off;
+        self.lines.iter_mut().for_each(Line::end);
+        self.network.cut(self.back_at, scene.chance.random);
+        self.agent = None;
+        if let Some(life) = self.lives.last_mut() {
+            life.end(now.mono, how);
         }
     }
 
-    /// SIGKILL: what was not committed is gone.
-    pub(super) fn die(&mut self, back_at: Mono) -> bool {
-        self.back_at = back_at;
-        for line in &mut self.lines {
-            (line.session, line.last) = (None, None);
-        }
-        self.network = Network::default();
-        self.agent.take().is_some()
-    }
-
-    pub(super) fn step(
-        &mut self,
-        now: Now,
-        chance: &mut Chance<'_>,
-        hub_is_up: bool,
-        findings: &mut Findings,
-    ) {
+    pub(super) fn step(&mut self, now: Now, scene: &mut Scene<'_>) -> Result<()> {
         if self.agent.is_none() && now.mono >= self.back_at {
-            self.be_born(now);
+            if self.lives.last().is_some_and(|life| life.death == Some(Death::PowerCut)) {
+                // A boot takes a second.
+                self.clock.boot = Mono(now.mono.0 - 1_000_000);
+            }
+            self.be_born(now, scene)?;
         }
         let Some(agent) = &mut self.agent else {
-            // Devices go on without a listener.
-            self.lines.iter_mut().for_each(|line| line.deaf(now));
-            return;
+            self.lines.iter_mut().for_each(|line| line.deaf(now, &self.clock));
+            return Ok(());
         };
+        let life = self.lives.len() - 1;
         for (at, line) in self.lines.iter_mut().enumerate() {
-            line.step(now, at as u8, &mut agent.bed, findings);
+            line.step(now, &self.clock, life, at as u8, &mut agent.bed, scene.findings);
         }
-        self.network.deliver(now, agent, hub_is_up);
-        for (link, token) in agent.step(now, &mut self.network, chance) {
+        agent.hear(now, &self.clock, &mut self.network, scene.hub_listens);
+        let stepped = agent.step(now, &self.clock, &mut self.network, &mut self.committed, scene);
+        let stepped = match stepped {
+            Ok(stepped) => stepped,
+            Err(cut) => return self.lose_power(now, *cut, scene),
+        };
+        self.core_due = stepped.due;
+        for (link, token) in stepped.stored {
             let line = &mut self.lines[usize::from(link)];
-            if let Some(session) = &mut line.session {
-                session.handle(now, Input::Stored(token));
-            }
-            line.drain(now, link, &mut agent.bed, findings);
+            line.stored(now, &self.clock, token, link, &mut agent.bed, scene.findings);
+            self.core_due = now.mono;
         }
+        if scene.weather.lost_tail_one_in > 0 && scene.chance.random.once_in(12) {
+            if self.before.len() == IMAGES_MAX {
+                self.before.pop_front();
+            }
+            self.before.push_back((now.mono, self.disk.image()?));
+        }
+        Ok(())
+    }
+
+    /// When something happens here, if nothing new comes from the hub.
+    pub(super) fn due(&self, hub_listens: bool) -> Mono {
+        let lines = self.lines.iter().map(|line| line.due(self.agent.is_some()));
+        let own = match self.agent {
+            Some(_) => self.core_due.min(self.network.agent_due(hub_listens)),
+            None => self.back_at,
+        };
+        lines.fold(own, Mono::min)
     }
 }
 
-impl Agent {
+impl Doom {
+    fn draw(weather: &Weather, random: &mut Random) -> Option<Self> {
+        if weather.agent_calls == 0 {
+            return None;
+        }
+        let mut pass = |mean: u64| random.next() % (2 * mean);
+        let after = pass(weather.agent_calls);
+        let (call, after) = match random.next() % 32 {
+            0..5 => (Call::Open, 0),
+            5..8 => (Call::Answer, after),
+            8 => (Call::House, 0),
+            9 => (Call::Beat, 0),
+            10 => (Call::Tick, after),
+            _ => (Call::Append, after),
+        };
+        Some(Self { call, after })
+    }
+}
+
+/// What a step of an agent came to.
+struct Stepped {
     /// Which checkpoints are on disk now.
-    pub(super) fn step(
+    stored: Vec<(u8, StoreToken)>,
+    due: Mono,
+}
+
+impl Agent {
+    /// A call of the store, in which the power may fail.
+    fn on_disk<T>(&mut self, call: Call, work: impl FnOnce(&mut Log) -> T) -> Result<T, Box<PowerCut>> {
+        let strikes = match &mut self.doom {
+            Some(doom) if doom.call == call && doom.after == 0 => true,
+            Some(doom) if doom.call == call => {
+                doom.after -= 1;
+                false
+            }
+            _ => false,
+        };
+        if !strikes {
+            return Ok(work(&mut self.log));
+        }
+        let before = self.disk.image().expect("the folder of a running agent can be read");
+        work(&mut self.log);
+        let after = self.disk.image().expect("the folder of a running agent can be read");
+        Err(Box::new(PowerCut { before, after }))
+    }
+
+    fn step(
         &mut self,
         now: Now,
+        clock: &AgentClock,
         network: &mut Network,
-        chance: &mut Chance<'_>,
-    ) -> Vec<(u8, StoreToken)> {
-        let mut stored = Vec::new();
-        self.bed.handle(now, BedIn::Timeout);
-        let mut told = Vec::new();
+        committed: &mut Committed,
+        scene: &mut Scene<'_>,
+    ) -> Result<Stepped, Box<PowerCut>> {
+        let own = clock.at(now);
+        let (mut stored, mut told) = (Vec::new(), Vec::new());
+        self.bed.handle(own, BedIn::Timeout);
+        if now.mono.since(self.ticked_at) >= TICK_EVERY {
+            self.tick(now, own, &mut told)?;
+            told.iter().for_each(|told| committed.hear(now.mono, told));
+        }
+        self.outbox.handle(own, BoxIn::Timeout);
         loop {
-            match self.bed.poll(now) {
-                BedOut::Uplink(UplinkRequest::Announce(announce)) => {
-                    self.outbox.handle(now, BoxIn::Bed(UplinkRequest::Announce(announce)));
+            let bed_due = self.drain_bed(now, own, &mut told, &mut stored, committed)?;
+            told.drain(..).for_each(|told| self.outbox.handle(own, BoxIn::Store(told)));
+            match self.outbox.poll(own) {
+                BoxOut::Publish { id, topic, payload } => {
+                    network.publish(now.mono, id, topic, payload, &mut scene.chance, scene.hub_listens);
                 }
-                BedOut::Uplink(request) => self.outbox.handle(now, BoxIn::Bed(request)),
+                BoxOut::Store(ask) => {
+                    let call = if matches!(ask, Ask::Rows { .. }) { Call::Answer } else { Call::Note };
+                    self.on_disk(call, |log| log.answer(own, ask, &mut told))?;
+                    told.iter().for_each(|told| committed.hear(now.mono, told));
+                }
+                BoxOut::Reconnect(_) => {
+                    network.cut(now.mono + Duration::from_secs(1), scene.chance.random);
+                    self.outbox.handle(own, BoxIn::Disconnected);
+                }
+                BoxOut::Hub { reachable, detail, bed } => {
+                    self.bed.handle(own, BedIn::Notice(BedNotice::Hub { reachable, detail, bed }));
+                }
+                BoxOut::Wait(box_due) => {
+                    let due = clock.world(bed_due.min(box_due)).min(self.ticked_at + TICK_EVERY);
+                    return Ok(Stepped { stored, due });
+                }
+            }
+        }
+    }
+
+    fn drain_bed(
+        &mut self,
+        now: Now,
+        own: Now,
+        told: &mut Vec<FromStore>,
+        stored: &mut Vec<(u8, StoreToken)>,
+        committed: &mut Committed,
+    ) -> Result<Mono, Box<PowerCut>> {
+        loop {
+            match self.bed.poll(own) {
+                BedOut::Uplink(request) => self.outbox.handle(own, BoxIn::Bed(request)),
                 BedOut::Store(request) => {
-                    self.log.append(now, &request.drafts, &mut told);
-                    self.bed.handle(now, BedIn::Notice(BedNotice::Stored(request.checkpoints)));
+                    let mut fresh = Vec::new();
+                    self.on_disk(Call::Append, |log| log.append(own, &request.drafts, &mut fresh))?;
+                    self.wrote_at = now.mono;
+                    fresh.iter().for_each(|told| committed.hear(now.mono, told));
+                    told.append(&mut fresh);
+                    self.bed.handle(own, BedIn::Notice(BedNotice::Stored(request.checkpoints)));
                 }
                 BedOut::Stored(link, token) => stored.push((link, token)),
                 // These agents start anew with what their log holds.
                 BedOut::Keep(..) => {}
-                BedOut::Wait(_) => break,
-            }
-        }
-        if now.mono.since(self.ticked_at) >= Duration::from_secs(1) {
-            self.ticked_at = now.mono;
-            self.log.tick(now, &mut told);
-        }
-        self.outbox.handle(now, BoxIn::Timeout);
-        loop {
-            for told in told.drain(..) {
-                self.outbox.handle(now, BoxIn::Store(told));
-            }
-            match self.outbox.poll(now) {
-                BoxOut::Publish { id, topic, payload } if network.is_connected => {
-                    let at = now.mono + chance.delay();
-                    if !chance.strays() {
-                        network.up.push_back((at, id, topic, payload));
-                    } else if let Some(id) = id {
-                        network.taken.push_back((at, id));
-                    }
-                }
-                BoxOut::Publish { .. } => {}
-                BoxOut::Store(ask) => self.log.answer(now, ask, &mut told),
-                BoxOut::Reconnect(_) => {
-                    *network =
-                        Network { connect_at: now.mono + Duration::from_secs(1), ..Network::default() };
-                    self.outbox.handle(now, BoxIn::Disconnected);
-                }
-                BoxOut::Hub { reachable, detail, bed } => {
-                    self.bed.handle(now, BedIn::Notice(BedNotice::Hub { reachable, detail, bed }));
-                }
-                BoxOut::Wait(_) if told.is_empty() => return stored,
-                BoxOut::Wait(_) => {}
+                BedOut::Wait(due) => return Ok(due),
             }
         }
     }
-}
 
-impl Network {
-    /// What came down, and the state of the connection.
-    pub(super) fn deliver(&mut self, now: Now, agent: &mut Agent, hub_is_up: bool) {
-        if self.is_connected && !hub_is_up {
-            *self = Self { connect_at: now.mono + Duration::from_secs(1), ..Self::default() };
+    fn tick(&mut self, now: Now, own: Now, told: &mut Vec<FromStore>) -> Result<(), Box<PowerCut>> {
+        self.ticked_at = now.mono;
+        let call = if now.mono.since(self.house_at) >= HOUSE_EVERY {
+            self.house_at = now.mono;
+            Call::House
+        } else if now.mono.since(self.wrote_at) >= BEAT_EVERY {
+            Call::Beat
+        } else {
+            Call::Tick
+        };
+        if call != Call::Tick {
+            self.wrote_at = now.mono;
         }
-        if !self.is_connected {
-            agent.outbox.handle(now, BoxIn::Disconnected);
-            if hub_is_up && now.mono >= self.connect_at {
-                self.is_connected = true;
-                agent.outbox.handle(now, BoxIn::Connected { slots: 32 });
+        self.on_disk(call, |log| log.tick(own, told))?;
+        self.bed.handle(own, BedIn::Notice(BedNotice::StoreTrouble(self.log.trouble())));
+        self.bed.handle(own, BedIn::Notice(BedNotice::Outbox(self.log.outbox(own))));
+        Ok(())
+    }
+
+    /// What came down, and the state of the connection.
+    fn hear(&mut self, now: Now, clock: &AgentClock, network: &mut Network, hub_listens: bool) {
+        let own = clock.at(now);
+        let can_connect = hub_listens || network.reaches_a_broker();
+        if !network.is_connected {
+            self.outbox.handle(own, BoxIn::Disconnected);
+            if can_connect && now.mono >= network.connect_at {
+                network.is_connected = true;
+                self.outbox.handle(own, BoxIn::Connected { slots: 32 });
             }
             return;
         }
-        while self.taken.front().is_some_and(|(at, _)| *at <= now.mono) {
-            let (_, id) = self.taken.pop_front().expect("just looked");
-            agent.outbox.handle(now, BoxIn::Taken { id, taken: Taken::Yes });
+        while let Some((id, taken)) = network.taken(now.mono) {
+            self.outbox.handle(own, BoxIn::Taken { id, taken });
         }
-        while self.down.front().is_some_and(|(at, ..)| *at <= now.mono) {
-            let (_, what, payload) = self.down.pop_front().expect("just looked");
+        while let Some((what, payload)) = network.came_down(now.mono) {
             let input = match what {
                 Downstream::Welcome => serde_json::from_slice::<Welcome>(&payload).map(BoxIn::Welcome),
                 Downstream::Ack => serde_json::from_slice::<Ack>(&payload).map(BoxIn::Ack),
                 Downstream::Alive => serde_json::from_slice::<Alive>(&payload).map(BoxIn::Alive),
                 Downstream::Limits => continue,
             };
-            agent.outbox.handle(now, input.expect("the hub writes what it promises"));
+            self.outbox.handle(own, input.expect("the hub writes what it promises"));
         }
     }
 }
 
-impl Line {
-    pub(super) fn step(&mut self, now: Now, link: u8, bed: &mut Bed, findings: &mut Findings) {
-        self.body.advance(now.mono);
-        if self.session.is_none() && now.mono >= self.reopen_at {
-            findings.reopened += 1;
-            let settings = Settings::check(self.driver.settings, &[]).expect("defaults are valid");
-            let session = self.driver.open_after(&settings, now, self.last.as_deref());
-            self.session = Some(session.expect("defaults open"));
-            bed.handle(now, BedIn::Heard(Heard { link, at: now, what: News::Opened }));
-        }
-        while let PeerOutput::Transmit { bytes, .. } = self.peer.poll(now, &self.body) {
-            let arrived = self.there.carry(now.mono, &bytes);
-            if let Some(session) = &mut self.session
-                && !arrived.is_empty()
-            {
-                session.handle(now, Input::Received { from: self.path, bytes: &arrived });
-                self.drain(now, link, bed, findings);
-            }
-        }
-        if let Some(session) = &mut self.session {
-            session.handle(now, Input::Timeout);
-            self.drain(now, link, bed, findings);
-        }
-        if now.mono.since(self.told_at) >= Duration::from_secs(1) {
-            self.told_at = now.mono;
-            bed.handle(now, BedIn::Heard(Heard { link, at: now, what: News::State(self.status(link)) }));
-        }
-    }
-
-    pub(super) fn drain(&mut self, now: Now, link: u8, bed: &mut Bed, findings: &mut Findings) {
-        while let Some(session) = &mut self.session {
-            match session.poll() {
-                Output::Transmit { bytes, .. } => {
-                    let arrived = self.back.carry(now.mono, &bytes);
-                    self.peer.handle(now, self.path, &arrived);
-                }
-                Output::Event(event) => {
-                    bed.handle(now, BedIn::Heard(Heard { link, at: now, what: News::Event(event) }));
-                }
-                Output::Hangup(_) => {
-                    self.close(findings);
-                    self.reopen_at = now.mono + REOPEN_AFTER;
-                }
-                Output::Wait { until, why } => {
-                    if until.0 == u64::MAX {
-                        findings.broken.push(format!("{}: waits for ever: {why}", self.driver.name));
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    pub(super) fn deaf(&mut self, now: Now) {
-        self.body.advance(now.mono);
-        while let PeerOutput::Transmit { .. } = self.peer.poll(now, &self.body) {}
-    }
-
-    /// Every byte of the conversation is accounted for.
-    pub(super) fn close(&mut self, findings: &mut Findings) {
-        let Some(session) = self.session.take() else { return };
-        let tally = session.tally();
-        if !tally.is_balanced() {
-            findings.broken.push(format!("{}: bytes do not add up: {tally:?}", self.driver.name));
-        }
-        findings.tally.received += tally.received;
-        findings.tally.decoded += tally.decoded;
-        findings.tally.frames += tally.frames;
-        self.last = Some(session);
-    }
-
-    pub(super) fn status(&self, link: u8) -> LinkStatus {
-        LinkStatus {
-            link,
-            name: format!("link-{link}"),
-            driver: self.driver.name.to_owned(),
-            state: if self.session.is_some() { LinkState::Live } else { LinkState::Opening },
-            detail: String::new(),
-            manufacturer: String::new(),
-            model: String::new(),
-            serial: String::new(),
-            firmware: String::new(),
-            heard_ms: Some(0),
-            frames: 0,
-            malformed_bytes: 0,
-            clock: None,
-        }
+/// The oximeter's dips alarm.
+fn low_saturation() -> Limit {
+    Limit {
+        code: Code(150_456),
+        side: LimitSide::Low,
+        threshold: Decimal { mantissa: 88, exponent: 0 },
+        ucum: "%",
+        delay: Duration::from_millis(500),
+        priority: Priority::High,
     }
 }

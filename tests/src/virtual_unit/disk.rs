@@ -108,7 +108,8 @@ impl Disk {
         let begin = if is_same_log { Frames::of(old).committed() } else { 0 };
         let frames = Frames::of(new);
         let end = frames.committed().max(begin);
-        let commits: Vec<usize> = frames.commits.iter().copied().filter(|at| *at > begin && *at < end).collect();
+        let commits: Vec<usize> =
+            frames.commits.iter().copied().filter(|at| *at > begin && *at < end).collect();
         let (cut, at) = match random.next() % 4 {
             0 => (end, At::After),
             1 if !commits.is_empty() => (commits[random.next() as usize % commits.len()], At::Between),
@@ -145,7 +146,11 @@ impl Image {
         let is_other = |name: &String| !name.starts_with(main);
         self.0.retain(|name, _| !is_other(name));
         self.0.extend(
-            before.0.iter().filter(|(name, _)| is_other(name)).map(|(name, bytes)| (name.clone(), bytes.clone())),
+            before
+                .0
+                .iter()
+                .filter(|(name, _)| is_other(name))
+                .map(|(name, bytes)| (name.clone(), bytes.clone())),
         );
     }
 }

@@ -1,126 +1,395 @@
-//! The hub of the virtual unit: its conversations, its commits, its screen.
+//! The hub of the virtual unit: its conversations, its one writer, its disk, its screen.
 
-use super::bed::{BedWorld, Network};
+use super::bed::BedWorld;
+use super::disk::{Disk, Image};
 use super::*;
+use cotside_central_hub::agents::inbound::Ticket;
+use cotside_protocol::wire::block::Epoch;
+use cotside_protocol::wire::convert::from_hex;
+use cotside_protocol::wire::downstream::LaneAck;
+use cotside_protocol::wire::topic::Lane;
+use cotside_protocol::wire::watermark::Watermark;
+use std::collections::BTreeMap;
 
 /// A continuous value older than this is no value.
 const FRESH_MS: u64 = 10_000;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pages of the write-ahead log between checkpoints: few, so that the power fails in checkpoints too.
+const CHECKPOINT_PAGES: u32 = 40;
+/// How many copies of before are kept for a restore.
+const COPIES_MAX: usize = 4;
 
 pub(super) struct Hub {
-    pub(super) store: rusqlite::Connection,
-    pub(super) name: Arc<str>,
-    pub(super) inbounds: Vec<Option<Inbound>>,
-    pub(super) commits: VecDeque<(Mono, usize, cotside_central_hub::agents::inbound::Ticket, Addition)>,
-    pub(super) unit: Unit,
-    pub(super) is_up: bool,
-    pub(super) back_at: Mono,
+    /// None: the hub is down.
+    store: Option<rusqlite::Connection>,
+    disk: Disk,
+    name: Arc<str>,
+    conversations: Vec<Option<Conversation>>,
+    /// Changes on their way to the disk, in the order asked.
+    queue: Vec<Change>,
+    flush_at: Mono,
+    unit: Unit,
+    look_at: Mono,
+    back_at: Mono,
+    /// The power fails in the commit after so many.
+    commits_left: Option<u64>,
+    /// The disk takes nothing until then.
+    pub(super) full_until: Mono,
+    /// What was acknowledged, by agent and epoch.
+    acked: Acked,
+    copies: VecDeque<(Image, Acked)>,
+    next_conversation: u64,
+    due: Vec<Mono>,
+}
+
+type Acked = BTreeMap<(usize, u64), [Watermark; 3]>;
+
+struct Conversation {
+    number: u64,
+    connection: u64,
+    inbound: Inbound,
+}
+
+struct Change {
+    bed: usize,
+    conversation: u64,
+    what: What,
+}
+
+enum What {
+    Open { epoch: Epoch, predecessor: Option<Epoch> },
+    Commit(Ticket, Addition),
 }
 
 pub(super) fn unit(beds: &[BedWorld]) -> Unit {
-    let roster = beds.iter().map(|bed| (format!("{:02}", bed.at + 1), Some(bed.id.clone())));
+    let roster = beds.iter().map(|bed| (bed_name(bed.at), Some(bed.id.clone())));
     let unit = cotside_central_hub::unit::view::UnitName { id: "nicu".into(), name: "NICU".into() };
     Unit::new(Roster { unit, beds: roster.collect() })
 }
 
+fn bed_name(at: usize) -> String {
+    format!("{:02}", at + 1)
+}
+
 impl Hub {
-    /// SIGKILL: conversations and what was not committed are gone, the store stays.
-    pub(super) fn die(&mut self, back_at: Mono) {
-        self.is_up = false;
-        self.back_at = back_at;
-        self.commits.clear();
-        self.inbounds.iter_mut().for_each(|inbound| *inbound = None);
+    pub(super) fn begin(
+        dir: PathBuf,
+        beds: &[BedWorld],
+        weather: &Weather,
+        random: &mut Random,
+    ) -> Result<Self> {
+        let mut hub = Self {
+            store: None,
+            disk: Disk { dir, main: "hub.db" },
+            name: "".into(),
+            conversations: beds.iter().map(|_| None).collect(),
+            queue: Vec::new(),
+            flush_at: NEVER,
+            unit: unit(beds),
+            look_at: START.mono,
+            back_at: START.mono,
+            commits_left: None,
+            full_until: START.mono,
+            acked: Acked::new(),
+            copies: VecDeque::new(),
+            next_conversation: 0,
+            due: vec![START.mono; beds.len()],
+        };
+        hub.start(beds, weather, random)?;
+        Ok(hub)
     }
 
-    pub(super) fn step(
-        &mut self,
-        now: Now,
-        chance: &mut Chance<'_>,
-        beds: &mut [BedWorld],
-        findings: &mut Findings,
-    ) -> Result<()> {
-        if !self.is_up && now.mono >= self.back_at {
-            self.is_up = true;
-            self.unit = unit(beds);
-        }
-        if !self.is_up {
-            return Ok(());
-        }
-        while self.commits.front().is_some_and(|(at, ..)| *at <= now.mono) {
-            let (_, bed, ticket, addition) = self.commits.pop_front().expect("just looked");
-            let mark = blocks::append(&self.store, &addition)?;
-            if let Some(inbound) = &mut self.inbounds[bed] {
-                inbound.handle(now, In::Committed(ticket, mark));
-            }
-        }
-        for (at, bed) in beds.iter_mut().enumerate() {
-            self.serve(now, chance, at, bed)?;
-        }
-        self.unit.ages(now.mono);
-        self.look(now, findings);
+    fn start(&mut self, beds: &[BedWorld], weather: &Weather, random: &mut Random) -> Result<()> {
+        let store = store::open(&self.disk.dir.join(self.disk.main), true)?;
+        store.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        self.name = store::schema::store_id(&store)?.into();
+        self.store = Some(store);
+        self.unit = unit(beds);
+        self.commits_left = (weather.hub_commits > 0).then(|| random.next() % (2 * weather.hub_commits));
         Ok(())
     }
 
-    pub(super) fn serve(
+    pub(super) fn is_up(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// SIGKILL: conversations and what was not committed are gone, the store stays.
+    pub(super) fn be_killed(&mut self, now: Now, beds: &mut [BedWorld], scene: &mut Scene<'_>) -> Result<()> {
+        let image = self.disk.image()?;
+        scene.findings.hub_kills += 1;
+        self.die(now, beds, scene);
+        self.disk.put_back(&image, now.wall)
+    }
+
+    fn lose_power(
         &mut self,
         now: Now,
-        chance: &mut Chance<'_>,
-        at: usize,
-        bed: &mut BedWorld,
+        (before, after): (Image, Image),
+        beds: &mut [BedWorld],
+        scene: &mut Scene<'_>,
     ) -> Result<()> {
-        if !bed.network.is_connected {
-            self.inbounds[at] = None;
+        let (mut image, at) = self.disk.cut(&before, &after, scene.chance.random);
+        scene.findings.hub_cuts += 1;
+        *scene.findings.cuts_at.entry(at).or_default() += 1;
+        self.die(now, beds, scene);
+        let mut restored = false;
+        if scene.chance.random.once_in(scene.weather.hub_set_back_one_in)
+            && let Some((copy, acked)) = self.copies.pop_front()
+        {
+            scene.findings.restores += 1;
+            (image, self.acked) = (copy, acked);
+            self.copies.clear();
+            restored = true;
+        }
+        self.disk.put_back(&image, now.wall)?;
+        if restored {
+            // As the operator's restore does: it is another store now.
+            let db = rusqlite::Connection::open(self.disk.dir.join(self.disk.main))?;
+            db.execute("UPDATE meta SET value = lower(hex(randomblob(8))) WHERE key = 'store'", [])?;
+        }
+        Ok(())
+    }
+
+    fn die(&mut self, now: Now, beds: &mut [BedWorld], scene: &mut Scene<'_>) {
+        self.back_at = now.mono + Duration::from_millis(scene.chance.random.next() % 6000);
+        self.store = None;
+        self.queue.clear();
+        self.flush_at = NEVER;
+        self.conversations.iter_mut().for_each(|conversation| *conversation = None);
+        for bed in beds {
+            bed.network.hub_died(self.back_at, scene.chance.random);
+        }
+    }
+
+    pub(super) fn step(&mut self, now: Now, beds: &mut [BedWorld], scene: &mut Scene<'_>) -> Result<()> {
+        if self.store.is_none() {
+            if now.mono < self.back_at {
+                return Ok(());
+            }
+            self.start(beds, scene.weather, scene.chance.random)?;
+            self.holds_what_it_acknowledged(beds, scene)?;
+        }
+        if now.mono >= self.flush_at {
+            self.flush(now, beds, scene)?;
+        }
+        if self.store.is_none() {
             return Ok(());
         }
-        let rules = Rules { store: self.name.clone(), accepts: Provenance::Simulated };
-        let inbound = self.inbounds[at].get_or_insert_with(|| Inbound::new(bed.id.clone(), rules, now));
-        while bed.network.up.front().is_some_and(|(at, ..)| *at <= now.mono) {
-            let (_, id, what, payload) = bed.network.up.pop_front().expect("just looked");
-            // Some arrive twice, as after a lost PUBACK.
-            for _ in 0..1 + u32::from(chance.strays()) {
-                let receipt = id.map(Receipt);
-                inbound.handle(now, In::Message { what, payload: payload.clone(), receipt });
+        for (at, bed) in beds.iter_mut().enumerate() {
+            if bed.network.hub_due() <= now.mono || self.due[at] <= now.mono || self.is_stale(at, bed) {
+                self.due[at] = self.serve(now, at, bed, scene);
             }
         }
-        inbound.handle(now, In::Timeout);
+        if now.mono >= self.look_at {
+            self.look_at = now.mono + LOOK_EVERY;
+            self.unit.ages(now.mono);
+            self.look(now, scene.findings);
+        }
+        Ok(())
+    }
+
+    pub(super) fn due(&self, beds: &[BedWorld]) -> Mono {
+        if !self.is_up() {
+            return self.back_at;
+        }
+        let messages = beds.iter().map(|bed| bed.network.hub_due());
+        let own = self.flush_at.min(self.look_at);
+        messages.chain(self.due.iter().copied()).fold(own, Mono::min)
+    }
+
+    /// All that waits goes in one transaction, as the hub's writer does it; then everybody is told.
+    fn flush(&mut self, now: Now, beds: &mut [BedWorld], scene: &mut Scene<'_>) -> Result<()> {
+        self.flush_at = NEVER;
+        let changes = std::mem::take(&mut self.queue);
+        let strikes = match &mut self.commits_left {
+            Some(0) => scene.may_fail,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        let before = if strikes { Some(self.disk.image()?) } else { None };
+        let Some(db) = &self.store else { return Ok(()) };
+        db.execute_batch("BEGIN IMMEDIATE")?;
+        let mut answers = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (bed, conversation) = (change.bed, change.conversation);
+            let serves = Some(bed_name(bed));
+            let answer = match change.what {
+                What::Open { epoch, predecessor } => {
+                    let known = blocks::sources(db, &beds[bed].id, epoch, predecessor, now.wall)?;
+                    In::Opened { known, bed: serves }
+                }
+                What::Commit(ticket, addition) => In::Committed(ticket, blocks::append(db, &addition)?),
+            };
+            answers.push((bed, conversation, answer));
+        }
+        if now.mono < self.full_until && scene.may_fail {
+            db.execute_batch("ROLLBACK")?;
+            scene.findings.hub_refusals += 1;
+            answers.iter_mut().for_each(|(_, _, answer)| *answer = In::CommitFailed);
+        } else {
+            db.execute_batch("COMMIT")?;
+        }
+        if let Some(before) = before {
+            let after = self.disk.image()?;
+            return self.lose_power(now, (before, after), beds, scene);
+        }
+        for (bed, number, answer) in answers {
+            let answer = match answer {
+                In::Opened { known, bed } => In::Opened { known: blocks::with_digests(db, known)?, bed },
+                other => other,
+            };
+            let conversation = self.conversations[bed].as_mut().filter(|of| of.number == number);
+            if let Some(conversation) = conversation {
+                conversation.inbound.handle(now, answer);
+                self.due[bed] = now.mono;
+            }
+        }
+        if scene.weather.hub_set_back_one_in > 0 && scene.chance.random.once_in(6) {
+            if self.copies.len() == COPIES_MAX {
+                self.copies.pop_front();
+            }
+            self.copies.push_back((self.disk.image()?, self.acked.clone()));
+        }
+        Ok(())
+    }
+
+    /// The agent's connection has ended, and with it the conversation over it; a broker does not say so.
+    fn is_stale(&self, at: usize, bed: &BedWorld) -> bool {
+        let is_ours = |of: &Conversation| bed.network.is_connected && of.connection == bed.network.connection;
+        !bed.network.reaches_a_broker() && self.conversations[at].as_ref().is_some_and(|of| !is_ours(of))
+    }
+
+    fn serve(&mut self, now: Now, at: usize, bed: &mut BedWorld, scene: &mut Scene<'_>) -> Mono {
+        if self.is_stale(at, bed) {
+            self.conversations[at] = None;
+        }
+        while let Some(message) = bed.network.arrived(now.mono, &mut scene.chance) {
+            let is_current = bed.network.is_current(&message);
+            let rules = Rules { store: self.name.clone(), accepts: Provenance::Simulated };
+            let number = &mut self.next_conversation;
+            let connection = bed.network.connection;
+            let conversation = self.conversations[at].get_or_insert_with(|| {
+                *number += 1;
+                Conversation {
+                    number: *number,
+                    connection,
+                    inbound: Inbound::new(bed.id.clone(), rules, now),
+                }
+            });
+            // Some arrive twice, as after a lost PUBACK.
+            for _ in 0..1 + u32::from(scene.chance.strays()) {
+                let receipt = message.id.filter(|_| is_current).map(Receipt);
+                let (what, payload) = (message.what, message.payload.clone());
+                conversation.inbound.handle(now, In::Message { what, payload, receipt });
+            }
+            if self.drain(now, at, bed, scene) == NEVER {
+                return NEVER;
+            }
+        }
+        if let Some(conversation) = &mut self.conversations[at] {
+            conversation.inbound.handle(now, In::Timeout);
+        }
+        self.drain(now, at, bed, scene)
+    }
+
+    /// What follows, and when the conversation wants to be woken; never, if it is over.
+    fn drain(&mut self, now: Now, at: usize, bed: &mut BedWorld, scene: &mut Scene<'_>) -> Mono {
         loop {
-            match inbound.poll() {
+            let Some(conversation) = &mut self.conversations[at] else { return NEVER };
+            let number = conversation.number;
+            match conversation.inbound.poll() {
                 Out::Send(what, payload) => {
-                    let at = now.mono + chance.delay();
-                    if !chance.strays() {
-                        bed.network.down.push_back((at, what, payload));
+                    self.note_acks(at, what, &payload);
+                    if !scene.chance.strays() {
+                        bed.network.send_down(now.mono, what, payload, scene.chance.delay());
                     }
                 }
                 Out::Receive(Receipt(id)) | Out::Refuse(Receipt(id), _) => {
-                    bed.network.taken.push_back((now.mono, id));
+                    if !bed.network.reaches_a_broker() {
+                        bed.network.take(now.mono, id, Taken::Yes);
+                    }
                 }
                 Out::Show(what) => {
-                    let serves = Some(format!("{:02}", bed.at + 1));
+                    let serves = Some(bed_name(at));
                     self.unit.handle(now, Item { agent: bed.id.clone(), bed: serves, what });
                 }
                 Out::Open { epoch, predecessor } => {
-                    let known = blocks::sources(&self.store, &bed.id, epoch, predecessor, now.wall)?;
-                    inbound.handle(now, In::Opened { known, bed: Some(format!("{:02}", bed.at + 1)) });
+                    self.submit(now, at, number, What::Open { epoch, predecessor }, scene);
                 }
                 Out::Commit(ticket, addition) => {
-                    let at = now.mono + Duration::from_millis(20 + chance.random.next() % 150);
-                    // Commits are made in the order asked.
-                    let at = self.commits.back().map_or(at, |(last, ..)| at.max(*last));
-                    self.commits.push_back((at, bed.at, ticket, addition));
+                    self.submit(now, at, number, What::Commit(ticket, addition), scene);
+                }
+                Out::Tell("identity-conflict", words) => {
+                    scene.findings.broken.push(format!("{}: {words}", bed.id));
                 }
                 Out::Tell(..) => {}
                 Out::Close(_) => {
-                    self.inbounds[at] = None;
-                    bed.network =
-                        Network { connect_at: now.mono + Duration::from_secs(1), ..Network::default() };
-                    return Ok(());
+                    self.conversations[at] = None;
+                    if !bed.network.reaches_a_broker() {
+                        bed.network.cut(now.mono + Duration::from_secs(1), scene.chance.random);
+                    }
+                    return NEVER;
                 }
-                Out::Wait(_) => return Ok(()),
+                Out::Wait(due) => return due,
             }
         }
     }
 
+    fn submit(&mut self, now: Now, bed: usize, conversation: u64, what: What, scene: &mut Scene<'_>) {
+        self.queue.push(Change { bed, conversation, what });
+        if self.flush_at == NEVER {
+            self.flush_at = now.mono + Duration::from_millis(20 + scene.chance.random.next() % 100);
+        }
+    }
+
+    /// What an agent may take for committed from now on.
+    fn note_acks(&mut self, at: usize, what: Downstream, payload: &[u8]) {
+        if what != Downstream::Ack {
+            return;
+        }
+        let ack: Ack = serde_json::from_slice(payload).expect("the hub writes what it promises");
+        let epoch = from_hex(&ack.epoch).expect("sixteen digits");
+        let acked = self.acked.entry((at, epoch)).or_default();
+        for LaneAck { lane, below, ranges } in &ack.lanes {
+            let lane = Lane::ALL.into_iter().find(|known| known.name() == lane).expect("a lane's name");
+            acked[lane as usize].insert(0, *below);
+            ranges.iter().for_each(|[first, end]| acked[lane as usize].insert(*first, *end));
+        }
+    }
+
+    /// After a restart: what was acknowledged to anyone was on disk.
+    fn holds_what_it_acknowledged(&self, beds: &[BedWorld], scene: &mut Scene<'_>) -> Result<()> {
+        let Some(db) = &self.store else { return Ok(()) };
+        for ((at, epoch), lanes) in &self.acked {
+            for (lane, acked) in Lane::ALL.into_iter().zip(lanes) {
+                let mark: Option<(i64, Vec<u8>)> = db
+                    .query_row(
+                        "SELECT below, ranges FROM sources WHERE agent = ?1 AND epoch = ?2 AND lane = ?3",
+                        rusqlite::params![beds[*at].id.as_str(), epoch.cast_signed(), lane as i64],
+                        |row| Ok((row.get(0)?, row.get(1)?)),
+                    )
+                    .ok();
+                let held = mark.map_or_else(Watermark::default, |(below, ranges)| {
+                    Watermark::from_bytes(below.cast_unsigned(), &ranges)
+                });
+                let ranges = std::iter::once((0, acked.below())).chain(acked.ranges().iter().copied());
+                if let Some((first, end)) =
+                    ranges.into_iter().find(|(first, end)| !held.has_all(*first, *end))
+                {
+                    let (id, lane) = (&beds[*at].id, lane.name());
+                    let words = format!("{id}: lane {lane}, {first} to {end} were acknowledged and are gone");
+                    scene.findings.broken.push(words);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// No value is shown that is older than it may be.
-    pub(super) fn look(&self, now: Now, findings: &mut Findings) {
+    fn look(&self, now: Now, findings: &mut Findings) {
         for bed in self.unit.view(now).beds {
             for value in &bed.values {
                 if value.value.is_some() && value.pace == "continuous" && value.age_ms > FRESH_MS {

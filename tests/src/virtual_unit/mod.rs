@@ -1,14 +1,23 @@
 //! A unit of beds in virtual time: real sessions, peers, beds, logs, outboxes and intake, joined by bad cables and a lossy network, from one seed.
 //!
-//! The cores are the product's own; only the shells are replaced by this loop. Logs and the hub's store are real SQLite files. One seed
-//! and one length give one history.
+//! The cores are the product's own; only the shells are replaced by this loop, which goes from one deadline to the next. Logs and the
+//! hub's store are real SQLite files, whose power is cut to the byte. One seed gives one history.
 
 mod bed;
+pub mod campaign;
 mod disk;
 mod hub;
+mod line;
+mod network;
+mod oracle;
+pub mod weather;
 
-use self::bed::{BedWorld, Network, line};
-use self::hub::{Hub, unit};
+use self::bed::{AgentClock, BedWorld};
+pub use self::disk::At;
+use self::hub::Hub;
+use self::line::line;
+use self::oracle::Trial;
+use self::weather::{Devices, Way, Weather};
 
 use crate::archive::Archive;
 use crate::counting::{CountingOximeter, Sent};
@@ -20,7 +29,7 @@ use cotside_central_hub::store;
 use cotside_central_hub::store::blocks::{self, Addition};
 use cotside_central_hub::unit::{Roster, Unit};
 use cotside_edge_agent::bed::{Bed, Input as BedIn, Kept, LinkSetup, Output as BedOut, Setup};
-use cotside_edge_agent::row::{BedNotice, Heard, News, UplinkRequest};
+use cotside_edge_agent::row::{BedNotice, Heard, News};
 use cotside_edge_agent::store::{Settings as LogSettings, Store as Log};
 use cotside_edge_agent::uplink::{Input as BoxIn, Outbox, Output as BoxOut, Taken};
 use cotside_protocol::device::{
@@ -33,15 +42,18 @@ use cotside_protocol::wire::topic::{AgentId, Downstream, Upstream};
 use cotside_protocol::wire::upstream::{LinkState, LinkStatus};
 use cotside_simulators::cable::{Cable, Faults};
 use cotside_simulators::newborn::{Episode, Newborn, Random, What};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The loop's step.
-const TICK: Duration = Duration::from_millis(20);
-
 const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_795_000_000_000_000) };
+const NEVER: Mono = Mono(u64::MAX);
+const SOFTWARE: &str = "edge-agent test";
+
+/// Two things that happen one after the other are at least this far apart.
+const STEP_MIN: Duration = Duration::from_millis(1);
+const STEP_MAX: Duration = Duration::from_secs(1);
 
 /// Time without faults at the end, in which everything must arrive.
 const CALM: Duration = Duration::from_secs(60);
@@ -51,7 +63,10 @@ const CALM: Duration = Duration::from_secs(60);
 pub struct Scenario {
     pub seed: u64,
     pub beds: usize,
+    pub weather: Weather,
+    /// Faults end when both are reached; then everything has a minute to arrive.
     pub length: Duration,
+    pub cuts: u32,
     /// Where logs and the hub's store lie; a memory filesystem is fastest.
     pub dir: PathBuf,
 }
@@ -61,28 +76,60 @@ pub struct Scenario {
 pub struct Findings {
     pub ledgers: Vec<(String, Ledger)>,
     pub tally: Tally,
+    pub lasted: Duration,
     pub reopened: u32,
-    pub agent_deaths: u32,
-    pub hub_deaths: u32,
+    /// Power cuts of agents and of the hub, and where in a call of the store they fell.
+    pub cuts: u32,
+    pub hub_cuts: u32,
+    pub cuts_at: BTreeMap<At, u32>,
+    pub kills: u32,
+    pub hub_kills: u32,
     pub network_cuts: u32,
+    pub cable_pulls: u32,
+    pub clock_jumps: u32,
+    /// Commits that the hub's full disk refused.
+    pub hub_refusals: u32,
+    /// Older copies of the hub's store that were put back.
+    pub restores: u32,
+    pub refused_starts: u32,
     /// Rules that did not hold, in words.
     pub broken: Vec<String>,
 }
 
-struct World {
+struct World<'a> {
+    scenario: &'a Scenario,
     now: Now,
     random: Random,
     hub: Hub,
     beds: Vec<BedWorld>,
     findings: Findings,
+    misfortunes: BTreeMap<Misfortune, Mono>,
 }
 
-/// One message in so many is lost or doubled on its way, as by a broker that died with it; none in the calm at the end.
-const STRAY_ONE_IN: u64 = 500;
+/// What comes at its own time, not in the middle of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Misfortune {
+    AgentKilled,
+    HubKilled,
+    NetworkCut,
+    CablePulled,
+    ClockSet,
+    HubFull,
+}
+
+/// What everybody in a step sees.
+struct Scene<'a> {
+    weather: &'a Weather,
+    chance: Chance<'a>,
+    hub_listens: bool,
+    may_fail: bool,
+    findings: &'a mut Findings,
+}
 
 struct Chance<'a> {
     random: &'a mut Random,
     stray_one_in: u64,
+    redelivers_within: Duration,
 }
 
 impl Chance<'_> {
@@ -94,41 +141,31 @@ impl Chance<'_> {
     fn delay(&mut self) -> Duration {
         Duration::from_millis(2 + self.random.next() % 40)
     }
+
+    /// How long after the first the same message comes again, if it does.
+    fn redelivery(&mut self) -> Option<Duration> {
+        let within = self.redelivers_within.as_millis() as u64;
+        (within > 0 && self.random.once_in(2)).then(|| Duration::from_millis(self.random.next() % within))
+    }
 }
 
 impl Scenario {
     pub fn run(&self) -> Result<Findings> {
-        std::fs::create_dir_all(&self.dir)?;
-        let store = store::open(&self.dir.join("hub.db"), true)?;
-        let name: Arc<str> = store::schema::store_id(&store)?.into();
+        std::fs::create_dir_all(self.dir.join("hub"))?;
         let mut random = Random::new(self.seed);
         let beds: Vec<BedWorld> =
             (0..self.beds).map(|at| self.bed(at, &mut random)).collect::<Result<_>>()?;
-        let hub = Hub {
-            unit: unit(&beds),
-            store,
-            name,
-            inbounds: beds.iter().map(|_| None).collect(),
-            commits: VecDeque::new(),
-            is_up: true,
-            back_at: START.mono,
-        };
-        let mut world = World { now: START, random, hub, beds, findings: Findings::default() };
-        let end = START.mono + self.length;
-        let calm = Mono(end.0.saturating_sub(CALM.as_micros() as u64));
-        while world.now.mono < end {
-            world.now = world.now.after(TICK);
-            world.step(world.now.mono < calm)?;
-        }
-        world.settle(&self.dir)
+        let hub = Hub::begin(self.dir.join("hub"), &beds, &self.weather, &mut random)?;
+        let findings = Findings::default();
+        let misfortunes = BTreeMap::new();
+        World { scenario: self, now: START, random, hub, beds, findings, misfortunes }.run()
     }
 
     fn bed(&self, at: usize, random: &mut Random) -> Result<BedWorld> {
         let id = AgentId::new(&format!("gw-{:02}", at + 1)).expect("a name of letters and digits");
-        let sent = Sent::default();
         let seed = random.next();
         // Every bed counts on one line; the others carry the other drivers over worse cables.
-        let mut lines = vec![line("masimo", seed, Some(sent.clone()), Faults::default(), false)];
+        let mut lines = vec![line::counting(self.weather.line_every, seed)];
         let bad = Faults {
             lose_one_in: 3000,
             flip_one_in: 3000,
@@ -138,78 +175,159 @@ impl Scenario {
         };
         for (n, driver) in devices::DRIVERS.iter().enumerate() {
             let datagram = driver.name == "intellivue" && at % 2 == 1;
-            if driver.name != "masimo" && !(at + n).is_multiple_of(3) {
-                lines.push(line(driver.name, seed, None, bad, datagram));
+            let is_here = self.weather.devices == Devices::All && !(at + n).is_multiple_of(3);
+            if driver.name != "masimo" && is_here {
+                lines.push(line(driver.name, seed, bad, datagram));
             }
         }
         let dir = self.dir.join(id.as_str());
         std::fs::create_dir_all(&dir)?;
-        let mut bed = BedWorld {
-            id,
-            at,
-            lines,
-            dir,
-            agent: None,
-            back_at: START.mono,
-            network: Network::default(),
-            sent,
-        };
-        bed.be_born(START);
-        Ok(bed)
+        Ok(BedWorld::new(id, at, lines, dir, &self.weather))
     }
 }
 
-impl World {
+impl World<'_> {
+    fn run(mut self) -> Result<Findings> {
+        let mut calm_since = None;
+        loop {
+            let has_lasted = self.now.mono.since(START.mono);
+            let cuts = self.findings.cuts + self.findings.hub_cuts;
+            let is_over = has_lasted + CALM >= self.scenario.length && cuts >= self.scenario.cuts;
+            if is_over && calm_since.is_none() {
+                calm_since = Some(self.now.mono);
+            }
+            if calm_since.is_some_and(|since| self.now.mono.since(since) >= CALM) {
+                self.findings.lasted = has_lasted;
+                return self.settle();
+            }
+            self.step(calm_since.is_none())?;
+        }
+    }
+
     fn step(&mut self, may_fail: bool) -> Result<()> {
+        let due =
+            self.beds.iter().map(|bed| bed.due(self.hub.is_up())).fold(self.hub.due(&self.beds), Mono::min);
+        let due = due.max(self.now.mono + STEP_MIN).min(self.now.mono + STEP_MAX);
+        self.now = self.now.after(due.since(self.now.mono));
         if may_fail {
-            self.misfortune();
+            self.misfortune()?;
         }
-        let Self { now, random, hub, beds, findings } = self;
-        let mut chance = Chance { random, stray_one_in: if may_fail { STRAY_ONE_IN } else { 0 } };
+        let Self { now, random, hub, beds, findings, scenario, .. } = self;
+        let weather = &scenario.weather;
+        let mut scene = Scene {
+            weather,
+            chance: Chance {
+                random,
+                stray_one_in: if may_fail { weather.stray_one_in } else { 0 },
+                redelivers_within: if may_fail { weather.redelivers_within } else { Duration::ZERO },
+            },
+            hub_listens: hub.is_up(),
+            may_fail,
+            findings,
+        };
         for bed in &mut *beds {
-            bed.step(*now, &mut chance, hub.is_up, findings);
+            if bed.due(scene.hub_listens) <= now.mono {
+                bed.step(*now, &mut scene)?;
+            }
         }
-        hub.step(*now, &mut chance, beds, findings)
+        hub.step(*now, beds, &mut scene)
     }
 
-    /// About every 40 s somebody dies, about every 20 s a network cable is pulled.
-    fn misfortune(&mut self) {
-        let (now, random) = (self.now, &mut self.random);
-        let ticks_per_s = 1000 / TICK.as_millis() as u64;
-        if random.once_in(40 * ticks_per_s) && self.hub.is_up {
-            self.findings.hub_deaths += 1;
-            self.hub.die(now.mono + Duration::from_millis(random.next() % 8000));
+    fn misfortune(&mut self) -> Result<()> {
+        let weather = &self.scenario.weather;
+        let means = [
+            (Misfortune::AgentKilled, Duration::from_secs(40) * u32::from(weather.agent_calls > 0)),
+            (Misfortune::HubKilled, Duration::from_secs(40) * u32::from(weather.hub_commits > 0)),
+            (Misfortune::NetworkCut, weather.network_cut_every),
+            (Misfortune::CablePulled, weather.cable_pulled_every),
+            (Misfortune::ClockSet, weather.clock_jumps_every),
+            (Misfortune::HubFull, weather.hub_full_every),
+        ];
+        for (what, every) in means.into_iter().filter(|(_, every)| !every.is_zero()) {
+            let (now, random) = (self.now.mono, &mut self.random);
+            let next = now + every.mul_f64(random.between(0.05, 1.95));
+            match self.misfortunes.get(&what) {
+                Some(at) if *at > now => {}
+                Some(_) => {
+                    self.misfortunes.insert(what, next);
+                    self.strike(what)?;
+                }
+                None => drop(self.misfortunes.insert(what, next)),
+            }
         }
-        if random.once_in(40 * ticks_per_s) {
-            let at = random.next() as usize % self.beds.len();
-            let back_at = now.mono + Duration::from_millis(500 + random.next() % 5000);
-            self.findings.agent_deaths += u32::from(self.beds[at].die(back_at));
-        }
-        if random.once_in(20 * ticks_per_s) {
-            self.findings.network_cuts += 1;
-            let at = random.next() as usize % self.beds.len();
-            let connect_at = now.mono + Duration::from_millis(random.next() % 15_000);
-            self.beds[at].network = Network { connect_at, ..Network::default() };
-        }
+        Ok(())
     }
 
-    fn settle(mut self, dir: &std::path::Path) -> Result<Findings> {
+    fn strike(&mut self, what: Misfortune) -> Result<()> {
+        let Self { now, random, hub, beds, findings, scenario, .. } = self;
+        let (now, weather) = (*now, &scenario.weather);
+        let hit = random.next() as usize % beds.len();
+        let span = |mean: Duration, random: &mut Random| mean.mul_f64(random.between(0.05, 1.95));
+        let hub_listens = hub.is_up();
+        match what {
+            Misfortune::AgentKilled | Misfortune::HubKilled => {
+                let chance = Chance { random, stray_one_in: 0, redelivers_within: Duration::ZERO };
+                let mut scene = Scene { weather, chance, hub_listens, may_fail: true, findings };
+                match what {
+                    Misfortune::AgentKilled => beds[hit].be_killed(now, &mut scene)?,
+                    _ if hub_listens => hub.be_killed(now, beds, &mut scene)?,
+                    _ => {}
+                }
+            }
+            Misfortune::NetworkCut => {
+                findings.network_cuts += 1;
+                let connect_at = now.mono + span(weather.network_cut_for, random);
+                beds[hit].network.cut(connect_at, random);
+            }
+            Misfortune::CablePulled => {
+                findings.cable_pulls += 1;
+                let until = now.mono + span(weather.cable_pulled_for, random);
+                beds[hit].lines[0].pull(now.mono, until);
+            }
+            Misfortune::ClockSet => {
+                findings.clock_jumps += 1;
+                let clock = &mut beds[hit].clock;
+                clock.ahead_us = match random.next() % 5 {
+                    // The battery of the clock is empty.
+                    0 => -START.wall.0,
+                    1 => 3_600_000_000,
+                    2 => -3_600_000_000,
+                    3 => clock.ahead_us + 1_500_000,
+                    _ => 0,
+                };
+            }
+            Misfortune::HubFull => hub.full_until = now.mono + span(weather.hub_full_for, random),
+        }
+        Ok(())
+    }
+
+    fn settle(mut self) -> Result<Findings> {
         for bed in &mut self.beds {
             for line in &mut bed.lines {
                 line.close(&mut self.findings);
             }
-            let archive = Archive::read(&dir.join("hub.db"), bed.id.as_str())?;
-            let sent = bed.sent.lock().expect("one thread").clone();
-            // What was said in the last seconds is still in windows and on the way.
-            let settled = sent.partition_point(|at| *at < self.now.wall - Duration::from_secs(5));
-            let mut ledger = Ledger::draw_up(&sent[..settled], &archive);
-            ledger.invented = 0;
-            ledger.twice += archive.doubled as u64;
-            self.findings.ledgers.push((bed.id.to_string(), ledger));
+        }
+        for bed in &self.beds {
+            let archive = Archive::read(&self.scenario.dir.join("hub/hub.db"), bed.id.as_str())?;
+            let broken = &mut self.findings.broken;
+            let weather = &self.scenario.weather;
+            let has_jumps = self.findings.clock_jumps > 0;
+            if let Some(trial) = Trial::new(bed, &archive, weather, self.now.mono, has_jumps) {
+                let mut ledger = trial.hold(broken);
+                ledger.twice += archive.doubled as u64;
+                self.findings.ledgers.push((bed.id.to_string(), ledger));
+            }
             if archive.undecodable > 0 {
-                self.findings
-                    .broken
-                    .push(format!("{}: {} blocks do not decode", bed.id, archive.undecodable));
+                broken.push(format!("{}: {} blocks do not decode", bed.id, archive.undecodable));
+            }
+            let [records, distinct] = archive.records;
+            if (records, records) != (distinct, archive.record_blocks()) {
+                let blocks = archive.record_blocks();
+                let words = format!(
+                    "{}: {blocks} records came, {records} stand in the table, {distinct} different",
+                    bed.id
+                );
+                broken.push(words);
             }
         }
         Ok(self.findings)
