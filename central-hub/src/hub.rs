@@ -9,6 +9,7 @@ use crate::agents::inbound::Rules;
 use crate::agents::{self, FEED, House, broker, enrolment};
 use crate::api;
 use crate::authority::Authority;
+use crate::ledger;
 use crate::live;
 use crate::store::agents::Agent;
 use crate::store::{self, Store, WriterEnded};
@@ -90,6 +91,8 @@ impl Running {
         stages.start("api", STAGE_STOP, |stop| api::serve(http, tls, state, stop));
         let shared = house.clone();
         stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, live, stop));
+        let shared = house.clone();
+        stages.start("ledger", STAGE_STOP, |stop| ledger::run(shared, stop));
         let tls = authority.tls_for_anyone(&[b"http/1.1"]).map_err(Fault::Certificates)?;
         let desk = Arc::new(enrolment::run::Desk {
             house: house.clone(),

@@ -6,6 +6,7 @@ pub mod authority;
 pub mod commands;
 pub mod feed;
 pub mod hub;
+pub mod ledger;
 pub mod live;
 pub mod people;
 pub mod store;

@@ -16,9 +16,14 @@ pub mod roll;
 pub mod run;
 
 use crate::feed::Item;
+use crate::ledger::Outbox;
 use crate::store::Store;
+use cotside_protocol::model::Wall;
+use cotside_protocol::wire::topic::AgentId;
+use cotside_protocol::wire::upstream::Status;
 use cotside_systemd::clock::Clock;
 use roll::Roll;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
@@ -35,11 +40,21 @@ pub struct House {
     roll: Arc<Mutex<Roll>>,
     /// Whether the last commit held.
     stores: AtomicBool,
+    /// What each agent said last that it still holds.
+    outboxes: Mutex<BTreeMap<AgentId, Outbox>>,
 }
 
 impl House {
     pub fn new(clock: Clock, store: Store, rules: inbound::Rules, feed: mpsc::Sender<Item>) -> Self {
-        Self { clock, store, rules, feed, roll: Arc::default(), stores: AtomicBool::new(true) }
+        Self {
+            clock,
+            store,
+            rules,
+            feed,
+            roll: Arc::default(),
+            stores: AtomicBool::new(true),
+            outboxes: Mutex::default(),
+        }
     }
 
     /// Notes whether a commit held.
@@ -49,6 +64,18 @@ impl House {
 
     pub fn stores(&self) -> bool {
         self.stores.load(Ordering::Relaxed)
+    }
+
+    /// Notes what an agent says that it still holds.
+    pub fn holds(&self, agent: &AgentId, status: &Status) {
+        let age_us = i64::try_from(status.outbox.oldest_ms).unwrap_or(i64::MAX).saturating_mul(1000);
+        let oldest = Wall(status.wall_us.saturating_sub(age_us));
+        let outbox = Outbox { at: Wall(status.wall_us), rows: status.outbox.waiting_rows, oldest };
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).insert(agent.clone(), outbox);
+    }
+
+    pub fn outboxes(&self) -> BTreeMap<AgentId, Outbox> {
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Held for a look, never across an await.

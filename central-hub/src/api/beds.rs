@@ -104,6 +104,6 @@ pub(super) fn check_unit(context: &Context, unit: &str) -> Result<(), Problem> {
     if context.live.unit().id == unit { Ok(()) } else { Err(NO_UNIT) }
 }
 
-async fn find(context: &Context, bed: &str) -> Result<BedView, Problem> {
+pub(super) async fn find(context: &Context, bed: &str) -> Result<BedView, Problem> {
     context.live.bed(bed).await?.ok_or(NO_BED)
 }

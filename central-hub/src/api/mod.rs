@@ -5,6 +5,7 @@ mod console;
 mod gate;
 mod health;
 mod problem;
+mod record;
 mod routes;
 mod run;
 mod session;
@@ -41,6 +42,10 @@ fn routes(context: Context) -> Routes {
         .stream("/api/v1/units/{unit}/waves", stream::waves, ViewUnit)
         .get("/api/v1/beds", beds::list, ViewUnit)
         .get("/api/v1/beds/{bed}", beds::show, ViewUnit)
+        .get("/api/v1/beds/{bed}/gaps", record::gaps, ViewUnit)
+        .get("/api/v1/beds/{bed}/completeness", record::completeness, ViewUnit)
+        .get("/api/v1/beds/{bed}/trends", record::trends, ViewUnit)
+        .get("/api/v1/units/{unit}/completeness", record::unit_completeness, ViewUnit)
         .put("/api/v1/beds/{bed}/patient", beds::admit, AdmitPatients)
         .delete("/api/v1/beds/{bed}/patient", beds::discharge, AdmitPatients)
         .otherwise(console::show)
@@ -53,6 +58,7 @@ pub struct State(Arc<Inner>);
 struct Inner {
     live: Live,
     people: People,
+    store: Store,
     clock: Clock,
     started_at: Wall,
     requests: AtomicU64,
@@ -64,11 +70,12 @@ impl State {
     /// Reads who is logged in and who lies where; the live loop must be running.
     pub async fn open(live: Live, store: Store, clock: Clock, trusts_proxy: bool) -> Result<Self> {
         let now = clock.now();
-        let people = People::open(store, now).await?;
+        let people = People::open(store.clone(), now).await?;
         people.take_places(&live).await?;
         Ok(Self(Arc::new(Inner {
             live,
             people,
+            store,
             clock,
             started_at: now.wall,
             requests: AtomicU64::new(1),

@@ -86,6 +86,13 @@ pub(super) fn discharge(connection: &Connection, bed: &str, act: &Act) -> rusqli
     Ok(patient.is_some())
 }
 
+/// When a patient last came to the bed or left it: what was measured before is another's.
+pub fn turned_over(connection: &Connection, bed: &str) -> rusqlite::Result<Option<Wall>> {
+    connection
+        .prepare_cached("SELECT max(max(from_us, coalesce(to_us, from_us))) FROM admissions WHERE bed = ?1")?
+        .query_row([bed], |row| Ok(row.get::<_, Option<i64>>(0)?.map(Wall)))
+}
+
 /// Every bed with a patient in it now.
 pub(super) fn current(connection: &Connection) -> rusqlite::Result<Vec<(String, Patient)>> {
     let mut question = connection.prepare(

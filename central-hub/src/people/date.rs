@@ -27,6 +27,15 @@ impl Date {
         Self(wall.0.div_euclid(DAY_US))
     }
 
+    /// Days since 1970-01-01.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    pub const fn from_number(days: i64) -> Self {
+        Self(days)
+    }
+
     pub const fn days_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0
     }

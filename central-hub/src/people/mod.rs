@@ -14,8 +14,9 @@ mod run;
 mod sessions;
 mod users;
 
-pub use admissions::Admission;
+pub use admissions::{Admission, turned_over};
 pub use audit::{Act, first_break};
+pub use date::Date;
 pub use patient::{Particulars, Patient};
 pub use roles::{Permission, Role};
 pub use run::{People, Refused};

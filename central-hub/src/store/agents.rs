@@ -146,6 +146,39 @@ pub fn assign(connection: &Connection, agent: &AgentId, bed: &str, now: Wall) ->
     Ok(())
 }
 
+/// A time in which an agent served a bed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    pub agent: String,
+    pub from: Wall,
+    /// None: it still does.
+    pub to: Option<Wall>,
+}
+
+/// Who served a bed when, in order.
+pub fn assignments(connection: &Connection, bed: &str) -> rusqlite::Result<Vec<Assignment>> {
+    let sql = "SELECT agent, from_us, to_us FROM assignments WHERE bed = ?1 ORDER BY from_us, id";
+    connection.prepare_cached(sql)?.query_map([bed], assignment)?.collect()
+}
+
+/// When an agent served other beds than this one.
+pub fn assignments_elsewhere(
+    connection: &Connection,
+    agent: &str,
+    bed: &str,
+) -> rusqlite::Result<Vec<Assignment>> {
+    let sql = "SELECT agent, from_us, to_us FROM assignments WHERE agent = ?1 AND bed <> ?2 ORDER BY from_us";
+    connection.prepare_cached(sql)?.query_map([agent, bed], assignment)?.collect()
+}
+
+fn assignment(row: &rusqlite::Row<'_>) -> rusqlite::Result<Assignment> {
+    Ok(Assignment {
+        agent: row.get(0)?,
+        from: Wall(row.get(1)?),
+        to: row.get::<_, Option<i64>>(2)?.map(Wall),
+    })
+}
+
 /// False if there is no such agent. Its name stays taken; a new token brings it back.
 pub fn revoke(connection: &Connection, agent: &AgentId, now: Wall) -> rusqlite::Result<bool> {
     let changed = connection.execute(

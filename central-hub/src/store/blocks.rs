@@ -183,7 +183,7 @@ pub fn bed_at(connection: &Connection, agent: &AgentId, at: Wall) -> rusqlite::R
         .optional()
 }
 
-const fn number(lane: Lane) -> i64 {
+pub(super) const fn number(lane: Lane) -> i64 {
     match lane {
         Lane::Alarm => 0,
         Lane::Numeric => 1,

@@ -11,6 +11,7 @@
 
 pub mod agents;
 pub mod blocks;
+pub mod derived;
 pub mod events;
 mod run;
 pub mod schema;

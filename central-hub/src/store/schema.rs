@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
-const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE];
+const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED];
 
 /// Names this store; another one after a restore from a backup (`central-hub restore`).
 pub fn store_id(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |row| row.get(0))
 }
 
-pub(super) fn migrate(connection: &Connection) -> Result<()> {
+pub(crate) fn migrate(connection: &Connection) -> Result<()> {
     // Two processes may open a fresh store at once: the version is read inside the write lock.
     let step = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let version: usize =
@@ -164,6 +164,94 @@ CREATE TABLE audit(
 CREATE INDEX audit_at ON audit(at_us);
 CREATE TRIGGER audit_is_not_rewritten BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append only'); END;
 CREATE TRIGGER audit_is_not_erased BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append only'); END;
+";
+
+/// Everything here follows from `blocks` and can be made again from them (`store/derived.rs`); only `outboxes` is hearsay.
+const DERIVED: &str = "
+-- How far the blocks have been followed. One row.
+CREATE TABLE follower(upto INTEGER NOT NULL);
+INSERT INTO follower VALUES(0);
+
+-- Where each numeric key frame stands: what is measured in its minute cannot be read without it.
+CREATE TABLE key_frames(
+    source INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    block  INTEGER NOT NULL,
+    PRIMARY KEY(source, seq)
+) WITHOUT ROWID;
+
+-- Numerics that came before their key frame.
+CREATE TABLE follower_waiting(
+    source INTEGER NOT NULL,
+    key    INTEGER NOT NULL,          -- seq of the key frame
+    block  INTEGER NOT NULL,
+    PRIMARY KEY(source, key, block)
+) WITHOUT ROWID;
+
+-- Unbroken runs of seqs [first, end), and the agent's wall time from their earliest to their latest moment.
+CREATE TABLE runs(
+    source  INTEGER NOT NULL,
+    first   INTEGER NOT NULL,
+    end     INTEGER NOT NULL,
+    from_us INTEGER NOT NULL,
+    to_us   INTEGER NOT NULL,
+    PRIMARY KEY(source, first)
+) WITHOUT ROWID;
+
+-- Every stretch known to be missing: [from_us, to_us), agent wall time.
+CREATE TABLE gaps(
+    agent   TEXT NOT NULL,
+    lane    INTEGER NOT NULL,
+    to_us   INTEGER NOT NULL,
+    from_us INTEGER NOT NULL,
+    source  INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,
+    link    INTEGER,                  -- NULL: the whole lane
+    cause   TEXT NOT NULL,
+    count   INTEGER,
+    PRIMARY KEY(agent, lane, to_us, from_us, source, seq)
+) WITHOUT ROWID;
+
+-- Which seconds of a day (since 1970) brought data, as ranges (`ledger/seconds.rs`).
+CREATE TABLE heard(
+    agent   TEXT NOT NULL,
+    day     INTEGER NOT NULL,
+    lane    INTEGER NOT NULL,
+    link    INTEGER NOT NULL,
+    seconds BLOB NOT NULL,
+    PRIMARY KEY(agent, day, lane, link)
+) WITHOUT ROWID;
+
+-- The minutes of an hour (since 1970) of one channel (`ledger/hour.rs`). Channels of one bed and hour lie together.
+CREATE TABLE hours(
+    agent   TEXT NOT NULL,
+    hour    INTEGER NOT NULL,
+    code    INTEGER NOT NULL,
+    site    INTEGER NOT NULL,
+    link    INTEGER NOT NULL,
+    setting INTEGER NOT NULL,
+    ucum    TEXT NOT NULL,
+    minutes BLOB NOT NULL,
+    PRIMARY KEY(agent, hour, code, site, link, setting, ucum)
+) WITHOUT ROWID;
+
+-- What a link was called last.
+CREATE TABLE links(
+    agent TEXT NOT NULL,
+    link  INTEGER NOT NULL,
+    name  TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    PRIMARY KEY(agent, link)
+) WITHOUT ROWID;
+
+-- What an agent last said that it still holds, taken down when all before it had been followed.
+CREATE TABLE outboxes(
+    agent     TEXT PRIMARY KEY,
+    at_us     INTEGER NOT NULL,       -- agent wall time
+    rows      INTEGER NOT NULL,
+    oldest_us INTEGER NOT NULL        -- when the oldest of them was measured, agent wall time
+) WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -106,6 +106,24 @@ pub enum GapCause {
     StoreLost,
 }
 
+impl GapCause {
+    pub const ALL: [Self; 8] = CAUSES;
+
+    /// The stable word for it: in the hub's store and on its API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DeviceSilent => "device-silent",
+            Self::CableOut => "cable-out",
+            Self::Undecodable => "undecodable",
+            Self::ClockStep => "clock-step",
+            Self::DroppedByPolicy => "dropped-by-policy",
+            Self::AgentDown => "agent-down",
+            Self::WrongDevice => "wrong-device",
+            Self::StoreLost => "store-lost",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     Numerics(Vec<Sample>),

@@ -159,6 +159,9 @@ impl Conversation {
     }
 
     async fn show(&mut self, what: crate::feed::News) {
+        if let crate::feed::News::Status(status) = &what {
+            self.house.holds(&self.agent, status);
+        }
         let item = Item { agent: self.agent.clone(), bed: self.bed.clone(), what };
         // The unit is gone only when the hub stops; what matters is then in the store.
         let _ = self.house.feed.send(item).await;
