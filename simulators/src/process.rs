@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use cotside_systemd::clock::Clock;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -131,6 +132,8 @@ impl Process {
 fn listen(at: &Path) -> Result<watch::Receiver<Option<Duration>>> {
     let _ = std::fs::remove_file(at);
     let socket = UnixDatagram::bind(at).with_context(|| format!("cannot listen on {}", at.display()))?;
+    // Whoever it runs as.
+    std::fs::set_permissions(at, std::fs::Permissions::from_mode(0o666))?;
     let clock = Clock::start();
     let begin = clock.now().mono;
     let (say, ready) = watch::channel(None);

@@ -156,7 +156,7 @@ impl Unit {
                 station.put(&format!("/api/v1/beds/{}/patient", bed.bed), &admission(baby, &clock)).await?;
             }
             let way = plan.detours.get(index).copied().unwrap_or(mqtt);
-            unit.add_bed(index, bed, way.port(), [&hub_binary, &agent_binary], &config).await?;
+            unit.add_bed(index, bed, way, [&hub_binary, &agent_binary], &config).await?;
         }
         Ok(unit)
     }
@@ -182,7 +182,7 @@ impl Unit {
         &mut self,
         index: usize,
         bed: &BedPlan,
-        hub_port: u16,
+        hub_at: SocketAddr,
         [hub, agent]: [&Path; 2],
         config: &Path,
     ) -> Result<()> {
@@ -196,11 +196,13 @@ impl Unit {
             let token = said.split_whitespace().find(|word| word.starts_with("cs1."));
             token.with_context(|| format!("enroll printed no token: {said}"))?.to_owned()
         };
+        let host = if hub_at.ip().is_loopback() { "localhost".to_owned() } else { hub_at.ip().to_string() };
         let mut text = format!(
             "id = \"{id}\"\nstate_dir = \"{}\"\nsocket = \"{}\"\nprovenance = \"simulated\"\n\n\
-             [hub]\naddress = \"mqtts://localhost:{hub_port}\"\ncredentials = \"{}\"\n",
+             [hub]\naddress = \"mqtts://{host}:{}\"\ncredentials = \"{}\"\n",
             place.join("state").display(),
             place.join("agent.sock").display(),
+            hub_at.port(),
             place.display()
         );
         for (at, device) in bed.devices.iter().enumerate() {

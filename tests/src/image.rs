@@ -51,9 +51,12 @@ impl Image {
         std::fs::create_dir_all(&at)?;
         std::fs::File::create(&file)?.set_len(bytes)?;
         let path = file.to_string_lossy().into_owned();
-        // Without reserved blocks, so that full is full for root as well.
-        run("mkfs.ext4", &["-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", &path])
-            .await?;
+        // Without reserved blocks, so that full is full for root as well; blocks of the size that a disk of any use has.
+        run(
+            "mkfs.ext4",
+            &["-q", "-F", "-m", "0", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0", &path],
+        )
+        .await?;
         let device = run("losetup", &["--find", "--show", &path]).await?.trim().to_owned();
         let image = Self { file, at, device };
         image.mount("rw").await?;

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod bench;
 pub mod broker;
+pub mod cable_out;
 pub mod corpora;
 pub mod counting;
 pub mod figures;

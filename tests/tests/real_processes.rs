@@ -5,6 +5,7 @@
 
 use cotside_simulators::unit::MakeBroker;
 use cotside_tests::broker::mosquitto;
+use cotside_tests::cable_out;
 use cotside_tests::image::Image;
 use cotside_tests::kill_nine::Campaign;
 use cotside_tests::power_cut::Cuts;
@@ -57,5 +58,19 @@ async fn after_power_cuts_of_their_disks_every_line_is_at_the_hub_once_or_in_a_g
     let outcome = cuts.run().await.unwrap();
     println!("power-cut, seed {SEED}\n{}", outcome.table());
     assert!(outcome.is_balanced(), "seed {SEED}; logs in {}", dir.display());
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cable_pulled_out_between_gateway_and_hub_costs_nothing() {
+    if let Err(why) = cable_out::is_possible().await {
+        println!("cable out: SKIPPED, nothing is proved: it needs root and network namespaces: {why:#}");
+        return;
+    }
+    let dir = place("cable-out");
+    let outcome = cable_out::run(&binaries(), dir.clone(), SEED).await.unwrap();
+    println!("cable out {} times; meanwhile: {}", outcome.outs, outcome.words);
+    outcome.ledgers.iter().for_each(|(agent, ledger)| println!("{}", ledger.line(agent)));
+    assert!(outcome.ledgers.iter().all(|(_, ledger)| ledger.is_balanced()), "logs in {}", dir.display());
     std::fs::remove_dir_all(&dir).unwrap();
 }

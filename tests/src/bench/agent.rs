@@ -1,4 +1,4 @@
-//! What one bed with waveforms costs its gateway and the hub: memory, CPU, wake-ups, flash; beside the least that could do such a thing.
+//! What one bed with waveforms costs its gateway and the hub: memory, CPU, wake-ups; beside the least that could do such a thing.
 
 use super::bare::FLOOR;
 use super::decoders::{CONVERSATION, conversation};
@@ -23,7 +23,6 @@ const WINDOW: Duration = Duration::from_secs(45);
 const DEVICE_STOP: Duration = Duration::from_secs(2);
 const LIVE_PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-const DAY_S: f64 = 86_400.0;
 const FLOOR_NAME: &str = "tokio+rustls+SQLite, 1 row/s";
 const CAT: &str = "cat reading the same line";
 const LIMITS: &str = "\n[[limit]]\nparameter = \"SpO2\"\nlow = 85\ndelay = \"8s\"\npriority = \"high\"\n\
@@ -84,14 +83,6 @@ fn print(before: &Looks, after: &Looks, line_bytes: f64, figures: &mut Figures) 
     figures.beside("agent-cpu-over-cat", agent.cpu_s_an_hour(), "s", CAT, cat.cpu_s_an_hour());
     figures.beside("agent-wakeups", agent.wakeups, "1/s", CAT, cat.wakeups);
     figures.beside("agent-wakeups-over-floor", agent.wakeups, "1/s", FLOOR_NAME, floor.wakeups);
-    let day = |spent: &PerSecond| spent.written_bytes * DAY_S;
-    figures.beside(
-        "flash-bed-day-1s",
-        day(&agent),
-        "bytes",
-        "SQLite alone, a row of 2 KiB a second",
-        day(&floor),
-    );
     let us = |spent: &PerSecond| spent.cpu_ns / 1000.0;
     figures.beside("hub-cpu-bed-second", us(&hub), "us", FLOOR_NAME, us(&floor));
     figures.beside("hub-rss", hub_end.rss_bytes, "bytes", FLOOR_NAME, floor_end.rss_bytes);

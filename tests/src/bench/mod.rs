@@ -7,6 +7,7 @@ pub mod codec;
 pub mod crowd;
 pub mod decoders;
 pub mod drain;
+pub mod flash;
 pub mod floor;
 pub mod full;
 pub mod ingest;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use cotside_systemd::clock::Clock;
 use cotside_tests::bench::{self, bare::FLOOR};
 use cotside_tests::figures::Figures;
+use cotside_tests::image::Image;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<()> {
@@ -51,6 +52,19 @@ fn main() -> Result<()> {
         let size = bench::drain::Size::from_environment()?;
         println!("drain: {} beds come back after {} hours", size.beds, size.hours);
         runtime.block_on(bench::drain::run(&binaries, place("drain"), size, &mut figures))?;
+    }
+    if is_chosen("flash") {
+        let place = place("flash");
+        match runtime.block_on(Image::is_possible(&place)) {
+            Ok(()) => {
+                println!("flash: five minutes of two monitors with waveforms, on disks of their own");
+                runtime.block_on(bench::flash::run(&binaries, &place, &mut figures))?;
+                std::fs::remove_dir_all(place)?;
+            }
+            Err(why) => {
+                println!("flash: SKIPPED, nothing is measured: it needs root and loop devices: {why:#}")
+            }
+        }
     }
     println!("{}", figures.table());
     figures.write(Path::new("target/figures.tsv"))
