@@ -54,8 +54,10 @@ impl Running {
 pub fn start(config: Agent, clock: Clock) -> Result<Running> {
     let listener = local::bind(&config.socket)?;
     let mut stages = Stages::new();
+    let clock = clock.not_before(store::passed(&config.state_dir));
     let store = Store::open(store_settings(&config), clock.now());
     let log = store.log();
+    let clock = clock.not_before(log.trusted);
 
     let (to_store, requests) = mpsc::channel(store::REQUESTS_MAX);
     let (asks, asked) = mpsc::channel(store::ASKS_MAX);

@@ -145,4 +145,15 @@ pub enum BedNotice {
     },
     Limits(Limits),
     Outbox(OutboxStatus),
+    HubTime(HubTime),
+    /// The hub's certificate cannot be checked by this gateway's clock: why, in words. None: it could.
+    ClockRefuses(Option<String>),
+}
+
+/// The hub's wall clock against our monotonic one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubTime {
+    pub ahead_us: i64,
+    /// Give or take so much.
+    pub uncertainty_us: i64,
 }

@@ -14,6 +14,8 @@ mod outbox;
 mod stage;
 #[path = "durable/store.rs"]
 mod store;
+#[path = "durable/wrong_clock.rs"]
+mod wrong_clock;
 
 use cotside_edge_agent::row::{Draft, FromStore, Row};
 use cotside_edge_agent::store::{Settings, Store};

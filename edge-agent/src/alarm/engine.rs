@@ -30,6 +30,8 @@ pub enum Input<'a> {
         link: u8,
         words: Option<&'a str>,
     },
+    /// This gateway's own clock needs to be set, in words; None: it does not.
+    Clock(Option<&'a str>),
     /// The store cannot write, in words; None: it can again.
     Store(Option<&'a str>),
     /// The hub is heard, or in words why not.
@@ -49,6 +51,7 @@ pub struct Engine {
     preferences: Vec<(Code, Vec<u8>)>,
     channels: BTreeMap<(Code, Site), Channels>,
     links: BTreeMap<u8, Link>,
+    clock: Option<String>,
     store: Option<String>,
     limits_refused: Option<String>,
     hub: Option<HubLost>,
@@ -118,6 +121,7 @@ impl Engine {
             preferences,
             channels: BTreeMap::new(),
             links,
+            clock: None,
             store: None,
             limits_refused: None,
             hub: None,
@@ -150,6 +154,7 @@ impl Engine {
                     link.clock = words.map(str::to_owned);
                 }
             }
+            Input::Clock(words) => self.clock = words.map(str::to_owned),
             Input::Store(trouble) => self.store = trouble.map(str::to_owned),
             Input::Hub(Ok(())) => self.hub = None,
             Input::Hub(Err(words)) => {
@@ -271,6 +276,7 @@ impl Engine {
             verdicts.push(judge_demo(&self.policy, now, link, state));
             verdicts.push((Rule::DeviceClock { link }, self.judge_clock_of(state)));
         }
+        verdicts.push((Rule::Clock, self.judge_clock()));
         verdicts.push((Rule::StoreTrouble, self.judge_store()));
         verdicts.push((Rule::LimitsRefused, self.judge_limits()));
         verdicts.push((Rule::HubLost, self.judge_hub(now)));
@@ -351,6 +357,13 @@ impl Engine {
         state.clock.as_ref().map_or(Verdict::False, |words| {
             let text = format!("{}: {words}", state.name);
             Verdict::True(Finding { priority: self.policy.device_clock, ..technical(text) })
+        })
+    }
+
+    fn judge_clock(&self) -> Verdict {
+        self.clock.as_ref().map_or(Verdict::False, |words| {
+            let (priority, delay) = (self.policy.clock, self.policy.clock_settles);
+            Verdict::True(Finding { priority, delay, ..technical(words.clone()) })
         })
     }
 

@@ -17,12 +17,15 @@ pub struct Policy {
     pub hub_lease: Duration,
     /// Losing the hub starts quietly and rises after this (hazard H8).
     pub hub_lost_rises_after: Duration,
+    /// A clock that is not set yet may be set by the network so soon after the start.
+    pub clock_settles: Duration,
     pub link_lost: Priority,
     pub wrong_device: Priority,
     pub not_measured: Priority,
     pub store_trouble: Priority,
     pub limits_refused: Priority,
     pub device_clock: Priority,
+    pub clock: Priority,
 }
 
 impl Default for Policy {
@@ -34,12 +37,14 @@ impl Default for Policy {
             link_blinks: Duration::from_millis(500),
             hub_lease: Duration::from_secs(8),
             hub_lost_rises_after: Duration::from_secs(60),
+            clock_settles: Duration::from_secs(60),
             link_lost: Priority::Medium,
             wrong_device: Priority::High,
             not_measured: Priority::Medium,
             store_trouble: Priority::Medium,
             limits_refused: Priority::Medium,
             device_clock: Priority::Advisory,
+            clock: Priority::Low,
         }
     }
 }

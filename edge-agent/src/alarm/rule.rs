@@ -19,6 +19,8 @@ pub enum Rule {
     DemoMode { link: u8 },
     /// The device's own clock is far off, or was never set.
     DeviceClock { link: u8 },
+    /// This gateway's own clock is not set, or is not the hub's.
+    Clock,
     /// What happens is not being recorded.
     StoreTrouble,
     /// The hub sent limits that this agent does not apply.
@@ -75,6 +77,7 @@ impl Rule {
             Self::WrongDevice { .. } => "wrong-device",
             Self::DemoMode { .. } => "device-demo",
             Self::DeviceClock { .. } => "device-clock",
+            Self::Clock => "clock",
             Self::StoreTrouble => "store-trouble",
             Self::LimitsRefused => "limits-refused",
             Self::HubLost => "hub-lost",

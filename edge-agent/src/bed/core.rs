@@ -5,6 +5,7 @@ use super::batch::Batch;
 use super::device_clock::DeviceClock;
 use super::gap::{OpenGap, Unreadable};
 use super::kept::{Keep, Kept};
+use super::own_clock::OwnClock;
 use super::patients::{Patients, Standing};
 use super::snapshot::Snapshot;
 use super::values::Values;
@@ -12,9 +13,9 @@ use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
 use crate::row::{BedNotice, Draft, Heard, LinkIndex, News, StoreRequest, UplinkRequest};
 use cotside_protocol::model::{
     Alarm, Alert, AlertPhase, DeviceText, Event, Identity, Limit, Mono, Now, Numeric, Provenance, Quality,
-    StoreToken, Wall, Waveform, parameter,
+    StoreToken, Waveform, parameter,
 };
-use cotside_protocol::wire::block::{Body, Gap, GapCause};
+use cotside_protocol::wire::block::{Body, Gap};
 use cotside_protocol::wire::topic::Lane;
 use cotside_protocol::wire::upstream::{Announce, LinkState, LinkStatus, OutboxStatus, Record, Status};
 use cotside_protocol::wire::{convert, downstream};
@@ -25,8 +26,6 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 const LIMITS_EVERY: Duration = Duration::from_secs(10);
 /// While any alarm is open its full state is repeated, so that a hub that missed one change knows the next second.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
-/// Wall time that leaves the monotonic clock by more than this has been set.
-const CLOCK_STEP_US: i64 = 1_000_000;
 /// Device alerts remembered to tell a change from a repetition.
 const ALERTS_MAX: usize = 512;
 
@@ -59,6 +58,8 @@ pub struct LinkSetup {
 pub enum Input {
     Heard(Heard),
     Notice(BedNotice),
+    /// Whether the machine's clock is set: until it is, wall time is counted on from the last moment known to have passed.
+    ClockIsSet(bool),
     Timeout,
     /// The agent stops: write what is held.
     Close,
@@ -98,7 +99,10 @@ pub struct Bed {
     /// When the limits in force are said again; a hub that comes back hears them at once.
     limits_at: Mono,
     announce_at: Option<Mono>,
-    clock: Now,
+    /// Both clocks at the start, and when last looked at.
+    pub(super) began: Now,
+    pub(super) clock: Now,
+    pub(super) own_clock: OwnClock,
 }
 
 #[derive(Debug, Default)]
@@ -109,9 +113,9 @@ pub(super) struct Link {
     pub(super) status: Option<LinkStatus>,
     /// The last state that went into the log; being opened again is no news.
     logged: Option<LinkState>,
-    gap: Option<OpenGap>,
+    pub(super) gap: Option<OpenGap>,
     unreadable: Unreadable,
-    has_waveforms: bool,
+    pub(super) has_waveforms: bool,
     /// The device that the clock is of.
     named: Option<[DeviceText; 3]>,
     pub(super) clock: DeviceClock,
@@ -157,7 +161,9 @@ impl Bed {
             status_at: now.mono,
             limits_at: now.mono,
             announce_at: None,
+            began: now,
             clock: now,
+            own_clock: OwnClock::default(),
             setup,
         };
         bed.resume(now, kept);
@@ -194,6 +200,10 @@ impl Bed {
                 News::Refused(stranger) => self.refused(at, link, stranger),
             },
             Input::Notice(notice) => self.notice(now, notice),
+            Input::ClockIsSet(is_set) => {
+                self.own_clock.is_unset = !is_set;
+                self.judge_own_clock(now);
+            }
             Input::Timeout => self.engine.handle(now, Alarming::Timeout),
             Input::Close => self.close(now),
         }
@@ -413,6 +423,14 @@ impl Bed {
             }
             BedNotice::Limits(limits) => self.take_limits(now, &limits),
             BedNotice::Outbox(outbox) => self.outbox = outbox,
+            BedNotice::HubTime(time) => {
+                self.own_clock.hub_says(time);
+                self.judge_own_clock(now);
+            }
+            BedNotice::ClockRefuses(words) => {
+                self.own_clock.refuses(words);
+                self.judge_own_clock(now);
+            }
         }
     }
 
@@ -459,23 +477,7 @@ impl Bed {
         }
     }
 
-    /// A step of the wall clock is a gap of its own: what is dated across it cannot be ordered by date.
-    fn watch_clock(&mut self, now: Now) {
-        let expected = self.clock.wall + now.mono.since(self.clock.mono);
-        if (now.wall.0 - expected.0).abs() > CLOCK_STEP_US {
-            let (from, to) = (Wall(expected.0.min(now.wall.0)), Wall(expected.0.max(now.wall.0)));
-            self.gap(
-                now,
-                Gap { cause: GapCause::ClockStep, link: None, from, to, seqs: None, count: None },
-                true,
-            );
-        }
-        if now.mono > self.clock.mono {
-            self.clock = now;
-        }
-    }
-
-    fn gap(&mut self, now: Now, gap: Gap, has_waveforms: bool) {
+    pub(super) fn gap(&mut self, now: Now, gap: Gap, has_waveforms: bool) {
         let lanes = if has_waveforms { &[Lane::Numeric, Lane::Waveform][..] } else { &[Lane::Numeric] };
         for &lane in lanes {
             self.at_once.push(self.draft(now, lane, Body::Gap(gap.clone())));

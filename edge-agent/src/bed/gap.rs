@@ -39,6 +39,13 @@ impl OpenGap {
         ended.map(|gap| gap.close(link, now))
     }
 
+    /// The wall clock was set in the middle of it: returns the part dated by the clock before, the rest goes on by the other.
+    pub(super) fn cut(&mut self, link: u8, before: Wall, after: Wall) -> Gap {
+        let part = self.close(link, before.max(self.from));
+        self.from = after;
+        part
+    }
+
     pub(super) fn close(self, link: u8, now: Wall) -> Gap {
         Gap { cause: self.cause, link: Some(link), from: self.from, to: now, seqs: None, count: None }
     }

@@ -36,7 +36,12 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
     let mut held = Held::default();
     let mut keeper = Keeper::new(wires.kept.clone());
     let mut fed_at = Mono(0);
+    let mut was_set = None;
     loop {
+        let is_set = clock.is_set();
+        if was_set.replace(is_set) != Some(is_set) {
+            bed.handle(clock.now(), Input::ClockIsSet(is_set));
+        }
         let (wake_at, fell_behind) = drain(&mut bed, &mut held, &mut keeper, &wires, clock);
         keeper.start_next();
         let now = clock.now();

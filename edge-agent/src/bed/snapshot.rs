@@ -1,6 +1,7 @@
 //! What the running agent tells `edge-agent status`: one JSON object, made on request.
 
 use super::core::Bed;
+use super::own_clock::ClockSnapshot;
 use cotside_protocol::model::{Now, Numeric, Provenance, Quality, parameter};
 use cotside_protocol::wire::block::Channel;
 use cotside_protocol::wire::convert;
@@ -18,6 +19,7 @@ pub struct Snapshot {
     pub hub_reachable: bool,
     pub hub_detail: String,
     pub store_trouble: Option<String>,
+    pub clock: ClockSnapshot,
     /// Version of the hub's limits in force; None: those of the configuration.
     pub limits_version: Option<u64>,
     pub limits: usize,
@@ -72,6 +74,7 @@ impl Snapshot {
                 Err(words) => words.clone(),
             },
             store_trouble: bed.store_trouble.clone(),
+            clock: bed.own_clock.snapshot(now),
             limits_version: bed.limits_version,
             limits: bed.engine.limits().len(),
             links,

@@ -1,7 +1,7 @@
 //! The bed in virtual time: what leaves it, in which order, and when.
 
 use super::{Bed, Input, Keep, Kept, LinkSetup, Output, Setup};
-use crate::row::{BedNotice, Draft, Heard, News, UplinkRequest};
+use crate::row::{BedNotice, Draft, Heard, HubTime, News, UplinkRequest};
 use cotside_protocol::model::{
     Alert, AlertPhase, Code, Decimal, DeviceTime, Event, Identity, Kind, Limit, LimitSide, Malformed, Mono,
     Now, Numeric, Pace, Priority, Private, Provenance, Quality, Site, StoreToken, Wall, Waveform, Zone,
@@ -321,7 +321,7 @@ fn a_gap_that_lasts_is_told_while_it_lasts() {
 }
 
 #[test]
-fn a_set_clock_is_a_gap_of_its_own() {
+fn a_clock_set_forward_leaves_a_gap_of_dates_and_a_record_with_its_moment() {
     let mut scene = Scene::new();
     scene.now.wall = scene.now.wall + Duration::from_secs(3_600);
     scene.pass(2_000);
@@ -329,6 +329,102 @@ fn a_set_clock_is_a_gap_of_its_own() {
         scene.gaps(),
         [(Lane::Numeric, GapCause::ClockStep, 3_600_000), (Lane::Waveform, GapCause::ClockStep, 3_600_000)]
     );
+    let step = scene.records().into_iter().find(|json| json.contains("clock-step")).unwrap();
+    assert!(step.contains("was set forward by 1 h 0 min") && step.contains("\"was_unset\":false"), "{step}");
+}
+
+#[test]
+fn a_clock_set_back_shows_dates_twice_and_leaves_no_gap() {
+    let mut scene = Scene::new();
+    scene.event(Event::Numeric(hr(120)));
+    scene.pass(1_000);
+    scene.now.wall = scene.now.wall - Duration::from_secs(3_600);
+    scene.event(Event::Numeric(hr(121)));
+    scene.pass(2_000);
+    assert!(scene.gaps().is_empty());
+    let step: serde_json::Value =
+        serde_json::from_str(scene.records().into_iter().find(|json| json.contains("clock-step")).unwrap())
+            .unwrap();
+    assert_eq!(step["before_us"].as_i64().unwrap() - step["after_us"].as_i64().unwrap(), 3_600_000_000);
+    let begins: Vec<Now> =
+        scene.drafts().iter().filter(|draft| draft.is_streaming()).map(|draft| draft.begin).collect();
+    assert!(begins[0].mono < begins[1].mono && begins[0].wall > begins[1].wall, "{begins:?}");
+}
+
+#[test]
+fn a_gap_that_is_open_when_the_clock_is_set_is_dated_by_both_clocks() {
+    for hour in [3_600_i64, -3_600] {
+        let mut scene = Scene::new();
+        scene.state(LinkState::Down, 0);
+        scene.pass(10_000);
+        scene.now.wall = Wall(scene.now.wall.0 + hour * 1_000_000);
+        scene.pass(10_000);
+        scene.state(LinkState::Live, 0);
+        let cable: Vec<i64> =
+            scene.gaps().iter().filter(|gap| gap.1 == GapCause::CableOut).map(|gap| gap.2).collect();
+        assert_eq!(cable.iter().sum::<i64>() / 1_000, 20, "{cable:?}");
+        assert!(cable.iter().all(|length| (0..=20_000).contains(length)), "{cable:?}");
+    }
+}
+
+#[test]
+fn s10_a_clock_that_is_set_after_the_start_says_how_to_date_what_came_before_it() {
+    let mut scene = Scene::new();
+    scene.handle(Input::ClockIsSet(false));
+    scene.pass(30_000);
+    assert!(
+        scene.bed.snapshot(scene.now).alarms.iter().all(|alarm| alarm.active_us.is_none()),
+        "it may be set yet"
+    );
+    scene.pass(40_000);
+    let alarms = scene.bed.snapshot(scene.now).alarms;
+    assert_eq!((alarms[0].rule.as_str(), alarms[0].active_us.is_some()), ("clock", true));
+    assert_eq!(alarms[0].text, "CLOCK not set on this gateway, dates are guessed");
+    // It was off for two hours; the network sets the clock, and the shell says so a moment later.
+    scene.out.clear();
+    scene.now.wall = scene.now.wall + Duration::from_secs(7_200);
+    scene.pass(10);
+    scene.handle(Input::ClockIsSet(true));
+    assert!(scene.bed.snapshot(scene.now).alarms.is_empty());
+    let step = scene.records().into_iter().find(|json| json.contains("clock-step")).unwrap();
+    assert!(step.contains("\"was_unset\":true"), "{step}");
+    let gap = scene.drafts().into_iter().find_map(|draft| match &draft.body {
+        Body::Gap(gap) => Some(gap.clone()),
+        _ => None,
+    });
+    // What is missing ends where this life of the agent truly began.
+    let gap = gap.unwrap();
+    assert_eq!(gap.from, START.wall);
+    assert_eq!(gap.to.0 - gap.from.0, 7_200_000_000);
+}
+
+#[test]
+fn s10_a_clock_that_leaves_the_hubs_is_an_alarm_at_the_bed() {
+    let mut scene = Scene::new();
+    let hub = |ahead: i64| {
+        let ground = START.wall.0 - START.mono.0 as i64;
+        Input::Notice(BedNotice::HubTime(HubTime {
+            ahead_us: ground - ahead * 1_000_000,
+            uncertainty_us: 200_000,
+        }))
+    };
+    scene.handle(hub(3));
+    scene.pass(120_000);
+    let snapshot = scene.bed.snapshot(scene.now);
+    assert!(snapshot.alarms.is_empty() && snapshot.clock.ahead_of_hub_us == Some(3_000_000));
+    scene.handle(hub(45));
+    scene.pass(61_000);
+    let alarms = scene.bed.snapshot(scene.now).alarms;
+    assert_eq!(alarms[0].text, "CLOCK of this gateway is 45 s ahead of the hub's");
+    assert!(alarms[0].active_us.is_some());
+    // Set right: the alarm ends with the step itself, before the hub has said anything.
+    scene.now.wall = scene.now.wall - Duration::from_secs(45);
+    scene.pass(10);
+    scene.handle(Input::Timeout);
+    assert!(scene.bed.snapshot(scene.now).alarms.is_empty());
+    scene.handle(Input::Notice(BedNotice::ClockRefuses(Some("says 2036".into()))));
+    scene.pass(61_000);
+    assert_eq!(scene.bed.snapshot(scene.now).alarms[0].text, "CLOCK: says 2036");
 }
 
 #[test]

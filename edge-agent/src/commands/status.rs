@@ -1,7 +1,7 @@
 //! `edge-agent status`: the running agent's snapshot, as a table for people, as JSON for scripts, as counters for Prometheus.
 
 use super::{Failed, load, metrics, print, tap::ask};
-use crate::bed::{LinkSnapshot, Snapshot, ValueSnapshot, clock_words};
+use crate::bed::{ClockSnapshot, LinkSnapshot, Snapshot, ValueSnapshot, clock_words};
 use anyhow::{Context, anyhow};
 use cotside_protocol::wire::upstream::Alarm;
 use cotside_systemd::exit::Exit;
@@ -45,6 +45,7 @@ fn table(snapshot: &Snapshot) -> String {
     let _ = writeln!(out, "agent   {} ({}), {}", snapshot.agent, snapshot.software, snapshot.provenance);
     let _ = writeln!(out, "bed     {bed}");
     let _ = writeln!(out, "hub     {}", snapshot.hub_detail);
+    let _ = writeln!(out, "clock   {}", own_clock(&snapshot.clock));
     let outbox = &snapshot.outbox;
     let _ = writeln!(
         out,
@@ -135,4 +136,22 @@ fn age(millis: u64) -> String {
         120_000..7_200_000 => format!("{} min", millis / 60_000),
         _ => format!("{} h", millis / 3_600_000),
     }
+}
+
+fn own_clock(clock: &ClockSnapshot) -> String {
+    let wall = clock.wall.get(..19).unwrap_or(&clock.wall);
+    if !clock.set {
+        return format!("NOT SET: counted on from the last time that is known, now {wall}Z");
+    }
+    let Some(ahead) = clock.ahead_of_hub_us else { return format!("{wall}Z, the hub's is not known") };
+    let (tenths, give_or_take) =
+        ((ahead.saturating_abs() + 50_000) / 100_000, (clock.uncertainty_us + 99_999) / 100_000);
+    let way = if ahead < 0 { "behind" } else { "ahead of" };
+    let mark = if tenths > 20 { "  CHECK THE CLOCK" } else { "" };
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    format!(
+        "{wall}Z, {whole}.{tenth} s {way} the hub \u{b1}{}.{} s{mark}",
+        give_or_take / 10,
+        give_or_take % 10
+    )
 }

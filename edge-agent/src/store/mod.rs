@@ -5,9 +5,11 @@
 
 mod file;
 mod ledger;
+mod passed;
 mod room;
 mod run;
 
+pub use passed::passed;
 pub use run::{ASKS_MAX, FROM_STORE_MAX, REQUESTS_MAX, Wires, run};
 
 use crate::row::{Draft, FromStore, HeldRow, Log, Row};

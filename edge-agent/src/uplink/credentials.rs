@@ -9,7 +9,7 @@
 
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::topic::AgentId;
-use cotside_systemd::clock::Clock;
+use cotside_systemd::clock::{BUILT_AT, Clock};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -26,8 +26,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// No certificate is ever checked at an earlier time than this (2026-11-01): the software did not exist.
-const BUILT_AT: Wall = Wall(1_793_491_200_000_000);
 /// A clock this far before a time that is proved is not merely slow.
 const ABSURD_US: i64 = 24 * 3600 * 1_000_000;
 
@@ -143,6 +141,12 @@ impl TrustedTime {
 
     /// Words about a clock that cannot be right.
     pub fn absurdity(&self) -> Option<String> {
+        if !self.clock.is_set() {
+            return Some(
+                "This gateway's clock is not set; certificates are checked at the last time that was proved."
+                    .into(),
+            );
+        }
         let (clock, proved) = (self.clock.now().wall, self.proved_us.load(Ordering::Relaxed));
         (proved - clock.0 > ABSURD_US).then(|| {
             let days = (proved - clock.0) / ABSURD_US;

@@ -1,6 +1,7 @@
 //! What brings the log to the hub: a pure outbox that decides what to send, and a shell that holds the connection.
 
 pub mod credentials;
+mod hub_clock;
 mod outbox;
 mod run;
 pub(crate) mod words;

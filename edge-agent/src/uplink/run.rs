@@ -4,6 +4,7 @@
 //! thrown away with it, and the outbox sends again what the hub does not have.
 
 use super::credentials::{Credentials, TrustedTime};
+use super::hub_clock::HubClock;
 use super::outbox::{Input, Outbox, Output, Taken};
 use super::words;
 use crate::backoff::Backoff;
@@ -11,8 +12,8 @@ use crate::row::{BedNotice, FromStore, Log, UplinkRequest};
 use crate::store::Ask;
 use anyhow::Result;
 use bytes::Bytes;
-use cotside_protocol::model::Mono;
-use cotside_protocol::wire::downstream::{Limits, Welcome};
+use cotside_protocol::model::{Mono, Now};
+use cotside_protocol::wire::downstream::{Alive, Limits, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Topic, Upstream, down_filter};
 use cotside_protocol::wire::upstream::Provenance;
 use cotside_systemd::clock::Clock;
@@ -121,6 +122,9 @@ struct Uplink {
     publishes: VecDeque<Pending>,
     deadline: Mono,
     hub: Option<(bool, String, Option<String>)>,
+    hub_clock: HubClock,
+    /// What the bed was told last of a certificate that cannot be valid by our clock.
+    clock_refuses: Option<String>,
     give_up: Option<&'static str>,
 }
 
@@ -147,6 +151,8 @@ impl Uplink {
             publishes: VecDeque::new(),
             deadline: clock.now().mono,
             hub: None,
+            hub_clock: HubClock::default(),
+            clock_refuses: None,
             give_up: None,
         }
     }
@@ -202,10 +208,16 @@ impl Uplink {
                     say_farewell(&client, &mut events).await;
                     return Ended::Stopped;
                 }
-                Some(Err(error)) => return Ended::Lost(words::of_connection(&error, &address)),
+                Some(Err(error)) => {
+                    if let Some(words) = words::clock_refuses(&error) {
+                        self.tell_clock(Some(words));
+                    }
+                    return Ended::Lost(words::of_connection(&error, &address));
+                }
                 Some(Ok(Event::Outgoing(Outgoing::Publish(packet)))) => ids.sent(packet),
                 Some(Ok(Event::Outgoing(_))) => {}
                 Some(Ok(Event::Incoming(Packet::ConnAck(connack)))) => {
+                    self.tell_clock(None);
                     let stated = connack.properties.and_then(|said| said.receive_max);
                     slots = usize::from(stated.unwrap_or(INFLIGHT_MAX).min(INFLIGHT_MAX));
                     if client.try_subscribe(down_filter(&self.agent), QoS::AtLeastOnce).is_err() {
@@ -324,6 +336,21 @@ impl Uplink {
         }
     }
 
+    fn tell_clock(&mut self, words: Option<String>) {
+        if self.clock_refuses != words {
+            self.clock_refuses.clone_from(&words);
+            self.notices.retain(|notice| !matches!(notice, BedNotice::ClockRefuses(_)));
+            self.notices.push_back(BedNotice::ClockRefuses(words));
+        }
+    }
+
+    fn hear_time(&mut self, now: Now, hub_wall_us: i64) {
+        if let Some(time) = self.hub_clock.hear(now, hub_wall_us) {
+            self.notices.retain(|notice| !matches!(notice, BedNotice::HubTime(_)));
+            self.notices.push_back(BedNotice::HubTime(time));
+        }
+    }
+
     fn tell_limits(&mut self, limits: Limits) {
         self.notices.retain(|notice| !matches!(notice, BedNotice::Limits(_)));
         self.notices.push_back(BedNotice::Limits(limits));
@@ -362,13 +389,18 @@ impl Uplink {
         match kind {
             Downstream::Welcome => {
                 let welcome: Welcome = serde_json::from_slice(payload)?;
+                self.hear_time(now, welcome.hub_wall_us);
                 if let Some(limits) = welcome.limits.clone() {
                     self.tell_limits(limits);
                 }
                 self.outbox.handle(now, Input::Welcome(welcome));
             }
             Downstream::Ack => self.outbox.handle(now, Input::Ack(serde_json::from_slice(payload)?)),
-            Downstream::Alive => self.outbox.handle(now, Input::Alive(serde_json::from_slice(payload)?)),
+            Downstream::Alive => {
+                let alive: Alive = serde_json::from_slice(payload)?;
+                self.hear_time(now, alive.hub_wall_us);
+                self.outbox.handle(now, Input::Alive(alive));
+            }
             Downstream::Limits => {
                 self.tell_limits(serde_json::from_slice(payload)?);
             }

@@ -1,8 +1,10 @@
 //! Why there is no connection, in words a biomedical engineer can act on.
 
+use cotside_protocol::model::Wall;
 use rumqttc::v5::mqttbytes::Error as MqttError;
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use rumqttc::v5::{ConnectionError, StateError};
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
 use std::error::Error;
 use std::io::ErrorKind;
@@ -36,20 +38,54 @@ pub(crate) fn of_connection(error: &ConnectionError, address: &str) -> String {
 
 /// Words for any error with a TLS or IO cause.
 pub(crate) fn of_error(error: &(dyn Error + 'static), address: &str) -> String {
+    match cause(error) {
+        Some(Cause::Tls(tls)) => of_tls(tls),
+        Some(Cause::Io(io)) => of_io(io, address),
+        None => format!("The connection to {address} failed: {error}."),
+    }
+}
+
+enum Cause<'a> {
+    Tls(&'a rustls::Error),
+    Io(&'a std::io::Error),
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<Cause<'a>> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return of_tls(tls);
+            return Some(Cause::Tls(tls));
         }
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return of_tls(tls);
-            }
-            return of_io(io, address);
+            let tls = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            return Some(tls.map_or(Cause::Io(io), Cause::Tls));
         }
         cause = error.source();
     }
-    format!("The connection to {address} failed: {error}.")
+    None
+}
+
+/// Short words if the hub's certificate cannot be valid by this gateway's clock.
+pub(crate) fn clock_refuses(error: &ConnectionError) -> Option<String> {
+    let error: &(dyn Error + 'static) = match error {
+        ConnectionError::MqttState(StateError::Io(io) | StateError::Deserialization(MqttError::Io(io))) => io,
+        other => other,
+    };
+    let Some(Cause::Tls(rustls::Error::InvalidCertificate(why))) = cause(error) else { return None };
+    match why {
+        CertificateError::ExpiredContext { time, not_after } => {
+            Some(format!("says {}; hub's certificate ended {}", date(*time), date(*not_after)))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            Some(format!("says {}; hub's certificate begins {}", date(*time), date(*not_before)))
+        }
+        _ => None,
+    }
+}
+
+fn date(time: UnixTime) -> String {
+    let ([year, month, day], _) = (Wall(0) + std::time::Duration::from_secs(time.as_secs())).calendar();
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 fn of_io(error: &std::io::Error, address: &str) -> String {
@@ -89,10 +125,20 @@ fn of_certificate(why: &CertificateError) -> String {
             "The hub's certificate comes from another authority than the one this gateway was enrolled with."
                 .into()
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "The hub's certificate ended on {}, and this gateway's clock says {}: if that is not today, set the clock; if it is, renew the certificate.",
+            date(*not_after),
+            date(*time)
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "The hub's certificate begins on {}, and this gateway's clock says {}: set the clock.",
+            date(*not_before),
+            date(*time)
+        ),
+        CertificateError::Expired => {
             "The hub's certificate has expired, or this gateway's clock is fast.".into()
         }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+        CertificateError::NotValidYet => {
             "The hub's certificate is not valid yet: this gateway's clock is slow.".into()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

@@ -48,6 +48,22 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// Valid from one day of the calendar to another.
+    pub(crate) fn certify_between(
+        &self,
+        name: &str,
+        hosts: &[&str],
+        from: (i32, u8, u8),
+        until: (i32, u8, u8),
+    ) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let mut params = Self::params(name, hosts);
+        params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+        params.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     pub(crate) fn sign_request(&self, name: &str, csr_pem: &str) -> String {
         let request = rcgen::CertificateSigningRequestParams::from_pem(csr_pem).unwrap();
         Self::params(name, &[]).signed_by(&request.public_key, &self.issuer).unwrap().pem()
@@ -62,8 +78,18 @@ pub(crate) fn enrolled(
     port: u16,
     server_name: &str,
 ) -> PathBuf {
-    let directory = place.path().join("credentials");
     let pair = signed_by.certify("gw-01", &[]);
+    enrolled_as(place, trusts, &pair, port, server_name)
+}
+
+pub(crate) fn enrolled_as(
+    place: &Place,
+    trusts: &Authority,
+    pair: &Pair,
+    port: u16,
+    server_name: &str,
+) -> PathBuf {
+    let directory = place.path().join("credentials");
     let hub = cotside_edge_agent::uplink::credentials::HubAddress {
         agent: "gw-01".into(),
         bed: Some("01".into()),

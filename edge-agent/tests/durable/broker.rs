@@ -252,17 +252,20 @@ async fn serve(
     }
 }
 
-struct Agent {
-    stages: Stages,
+pub(crate) struct Agent {
+    pub(crate) stages: Stages,
     clock: Clock,
     requests: mpsc::Sender<StoreRequest>,
     uplink: mpsc::Sender<UplinkRequest>,
-    notices: mpsc::Receiver<BedNotice>,
+    pub(crate) notices: mpsc::Receiver<BedNotice>,
 }
 
 impl Agent {
     fn start(place: &Place, credentials: PathBuf) -> Self {
-        let clock = Clock::start();
+        Self::start_by(Clock::start(), place, credentials)
+    }
+
+    pub(crate) fn start_by(clock: Clock, place: &Place, credentials: PathBuf) -> Self {
         let store_settings = Settings { directory: place.path().join("log"), ..settings(place) };
         let store = Store::open(store_settings, clock.now());
         let log = store.log();
@@ -292,7 +295,7 @@ impl Agent {
     }
 
     /// The words about the hub once they hold what is looked for.
-    async fn hub_words(&mut self, wanted: &str) -> String {
+    pub(crate) async fn hub_words(&mut self, wanted: &str) -> String {
         let words = async {
             loop {
                 match self.notices.recv().await {
@@ -306,7 +309,7 @@ impl Agent {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 

@@ -269,6 +269,14 @@ pub enum Record {
         step_us: Option<i64>,
         detail: String,
     },
+    /// This gateway's wall clock was set. The header's monotonic time says when: what has a smaller one was dated by the clock before.
+    ClockStep {
+        before_us: i64,
+        after_us: i64,
+        /// The clock was not set at all before: what was dated by it is to be dated anew, by as much as the step.
+        was_unset: bool,
+        detail: String,
+    },
     Started {
         boot: String,
         predecessor: Option<String>,

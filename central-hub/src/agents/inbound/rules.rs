@@ -35,6 +35,7 @@ pub(super) fn kind(record: &Record) -> (&'static str, Option<String>) {
         Record::Identified { .. } => ("identified", None),
         Record::LinkChanged { .. } => ("link-changed", None),
         Record::DeviceClock { .. } => ("device-clock", None),
+        Record::ClockStep { .. } => ("clock-step", None),
         Record::Started { .. } => ("started", None),
         Record::Stopped { .. } => ("stopped", None),
     }
