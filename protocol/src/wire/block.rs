@@ -4,11 +4,19 @@
 //! Every block decodes alone, except that numerics need the key frame of their minute, which they name by its seq.
 
 mod bytes;
+mod number;
 mod numerics;
+mod predictor;
+mod range;
+mod rice;
+mod surprise;
+mod surprise_tables;
+mod trace;
 mod waveforms;
 
 use self::bytes::{Reader, Writer};
 use self::numerics::Key;
+use self::waveforms::Habits;
 use super::topic::Lane;
 use crate::model::{Code, Decimal, Mono, Pace, Provenance, Quality, Site, Wall};
 use std::collections::VecDeque;
@@ -156,10 +164,11 @@ pub struct Block {
     pub body: Body,
 }
 
-/// Encodes one agent's blocks; remembers the numeric key frame of the minute.
+/// Encodes one agent's blocks; remembers the numeric key frame of the minute, and what served each waveform.
 #[derive(Debug, Default)]
 pub struct Encoder {
     key: Option<Key>,
+    habits: Habits,
     body: Vec<u8>,
 }
 
@@ -173,9 +182,10 @@ pub struct Decoder {
 enum Shape {
     NumericsKey = 0,
     NumericsDelta = 1,
-    Waveforms = 2,
+    RiceWaveforms = 2,
     Record = 3,
     Gap = 4,
+    Waveforms = 5,
 }
 
 impl Encoder {
@@ -195,7 +205,7 @@ impl Encoder {
         let shape = match body {
             Body::Numerics(samples) => self.numerics(header, samples, &mut content),
             Body::Waveforms(stretches) => {
-                waveforms::encode(stretches, &mut content);
+                waveforms::encode(stretches, &mut self.habits, &mut content);
                 Shape::Waveforms
             }
             Body::Record(json) => {
@@ -250,6 +260,7 @@ impl Decoder {
                 let mut key = self.keys.iter().find(named).ok_or(missing)?.clone();
                 Body::Numerics(key.decode_groups(&mut reader)?)
             }
+            Shape::RiceWaveforms => Body::Waveforms(rice::decode(&mut reader)?),
             Shape::Waveforms => Body::Waveforms(waveforms::decode(&mut reader)?),
             Shape::Record => {
                 let json = std::str::from_utf8(reader.rest()).map_err(|_| BlockError::Structure)?;
@@ -338,9 +349,10 @@ fn open_block(bytes: &[u8]) -> Result<(Header, Shape, &[u8], usize), BlockError>
     let shape = match kind & 0xf {
         0 => Shape::NumericsKey,
         1 => Shape::NumericsDelta,
-        2 => Shape::Waveforms,
+        2 => Shape::RiceWaveforms,
         3 => Shape::Record,
         4 => Shape::Gap,
+        5 => Shape::Waveforms,
         _ => return Err(BlockError::Structure),
     };
     let header = Header {

@@ -110,20 +110,54 @@ fn a_new_channel_a_new_minute_and_a_restart_each_write_a_key_frame() {
     assert!(is_key_at(&mut encoder, 4, 62_000_000, 2));
 }
 
-#[test]
-fn the_released_format_still_reads() {
-    let digits: Vec<u8> = GOLDEN.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    let golden: Vec<u8> = digits.chunks(2).map(pair).collect();
-    let body = Body::Waveforms(vec![stretch((0..80).map(|n| n * n % 97).collect())]);
-    assert_eq!(Decoder::new().decode(&golden).unwrap().0.body, body);
-    let mut bytes = Vec::new();
-    Encoder::new().encode(&header(Lane::Waveform, 300, 77), &body, &mut bytes);
-    assert_eq!(bytes, golden, "a change of format needs a new version byte");
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
 }
 
-/// One waveform block of version 1.
-const GOLDEN: &str = include_str!("golden-v1.hex");
+/// Two leads, the second alike; a constant with a hole and a wild sample; forms of every kind of number; segments.
+fn golden_stretches() -> Vec<Stretch> {
+    let beat = |n: i32| [0, 3, 9, 4, -20, 90, 700, -310, -40, 2, 8, 15, 22, 18, 9, 1][n as usize % 16];
+    let lead = |size: i32| (0..300).map(|n| 8192 + beat(n) * size / 8 + n * 7919 % 5).collect();
+    let other = |code: u32, samples: Vec<i32>| Stretch {
+        channel: Channel { link: 1, code: Code(code), site: Site::Unspecified, setting: false },
+        ucum: "furlong".into(),
+        at_us: 77_000,
+        period_us: 16_000,
+        gain: 1.0 / 1638.0,
+        offset: std::f64::consts::PI,
+        quality: Quality::GOOD,
+        samples,
+    };
+    let mut constant = vec![2048; 40];
+    (constant[7], constant[8], constant[30]) = (NO_SAMPLE, NO_SAMPLE, i32::MAX);
+    let second =
+        Stretch { channel: Channel { code: Code(131_329), ..stretch(vec![]).channel }, ..stretch(lead(5)) };
+    vec![stretch(lead(8)), second, other(151_552, constant), other(150_452, vec![-1]), other(1, vec![])]
+}
+
+#[test]
+fn released_bytes_still_read() {
+    let rice = Body::Waveforms(vec![stretch((0..80).map(|n| n * n % 97).collect())]);
+    assert_eq!(Decoder::new().decode(&hex(GOLDEN_RICE)).unwrap().0.body, rice);
+    let waveforms = Body::Waveforms(golden_stretches());
+    assert_eq!(Decoder::new().decode(&hex(GOLDEN_WAVEFORMS)).unwrap().0.body, waveforms);
+}
+
+#[test]
+fn what_is_written_today_is_what_was_released() {
+    let mut bytes = Vec::new();
+    let body = Body::Waveforms(golden_stretches());
+    Encoder::new().encode(&header(Lane::Waveform, 300, 77), &body, &mut bytes);
+    let written: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden: String = hex(GOLDEN_WAVEFORMS).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(written, golden, "the encoder may choose otherwise, the bytes of a choice may not change");
+}
+
+/// A block of shape 2, and one of shape 5.
+const GOLDEN_RICE: &str = include_str!("golden-v1-rice.hex");
+const GOLDEN_WAVEFORMS: &str = include_str!("golden-v1-waveforms.hex");
 
 fn any_sample() -> impl Strategy<Value = Sample> {
     let value = proptest::option::of((prop_oneof![-2000i64..2000, any::<i64>()], -3i8..3));
@@ -160,6 +194,15 @@ proptest! {
     }
 
     #[test]
+    fn any_number_comes_back(bits: u64, above in -10_000i32..10_000, below in 1i32..5000) {
+        for value in [f64::from_bits(bits), f64::from(above) / f64::from(below), f64::from(above) / 1000.0] {
+            let mut writer = Writer(Vec::new());
+            number::write_number(value, &mut writer);
+            prop_assert_eq!(number::read_number(&mut Reader(&writer.0)).unwrap().to_bits(), value.to_bits());
+        }
+    }
+
+    #[test]
     fn a_damaged_block_is_refused(trace in any_trace(), at in any::<prop::sample::Index>(), flip in 1u8..) {
         let mut bytes = Vec::new();
         Encoder::new().encode(&header(Lane::Waveform, 1, 2), &Body::Waveforms(vec![stretch(trace)]), &mut bytes);
@@ -169,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn no_content_breaks_the_decoder(shape in 0u8..6, content in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_content_breaks_the_decoder(shape in 0u8..7, content in proptest::collection::vec(any::<u8>(), 0..300)) {
         // A right checksum over random content reaches every corner of the body decoders.
         let mut bytes = vec![VERSION, shape | 1 << 4];
         let head = [0u8; 17];
@@ -181,4 +224,45 @@ proptest! {
         writer.fixed(&checksum.to_le_bytes());
         let _ = Decoder::new().decode(&writer.0);
     }
+}
+
+proptest! {
+    // Each case is hundreds of samples under every plan.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_leads_come_back_however_long_the_stream(
+        traces in proptest::collection::vec(any_trace(), 1..6),
+        wild in proptest::collection::vec(any::<i32>(), 1..40),
+        length in 0usize..600,
+    ) {
+        // The encoder's memory of one block must never matter to the next.
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+        let cut = |trace: &Vec<i32>| stretch(trace.iter().copied().cycle().take(length * trace.len().min(1)).collect());
+        let bodies = [traces.iter().map(cut).collect(), vec![cut(&wild), cut(&wild)], golden_stretches()];
+        for body in bodies.into_iter().map(Body::Waveforms) {
+            let mut bytes = Vec::new();
+            encoder.encode(&header(Lane::Waveform, 1, 2), &body, &mut bytes);
+            prop_assert_eq!(decoder.decode(&bytes).unwrap().0.body, body);
+        }
+    }
+}
+
+/// What `docs/block-tables.md` prints is what the coder uses.
+#[test]
+fn the_published_tables_are_those_of_the_coder() {
+    let page = include_str!("../../../../docs/block-tables.md");
+    let row = |line: &str| -> Option<Vec<i32>> {
+        let (number, row) = line.strip_prefix("    ")?.split_once(':')?;
+        number.trim().parse::<u8>().ok()?;
+        row.split_whitespace().map(|cell| cell.parse().ok()).collect()
+    };
+    let mut rows = page.lines().filter_map(row);
+    for filter in predictor::FILTERS {
+        assert_eq!(rows.next().unwrap(), filter.map(i32::from));
+    }
+    for table in surprise_tables::FREQUENCIES.iter().flatten() {
+        assert_eq!(rows.next().unwrap(), table.map(i32::from));
+    }
+    assert_eq!(rows.next(), None);
 }

@@ -1,341 +1,341 @@
-//! Waveforms, lossless: the best of four fixed predictors, and Rice codes for what it did not foresee, chosen anew every 64 samples.
+//! Waveforms: every stretch says only what differs from the one before, and the samples of all follow in one range-coded stream.
 
-use super::bytes::{Reader, Writer, unzigzag, zigzag};
+use super::bytes::{Reader, Writer};
+use super::number::{read_number, write_number};
 use super::numerics::{read_site, write_site};
+use super::range::{RangeDecoder, RangeEncoder};
+use super::trace::{self, Habit, Surprises};
 use super::{BlockError, Channel, Stretch};
-use crate::model::{Code, NO_SAMPLE, Quality};
+use crate::model::{Code, NO_SAMPLE, Quality, Site};
+use std::collections::HashMap;
 
-/// Residuals that share one Rice parameter.
-const PARTITION: usize = 64;
-/// Rice parameters 0..=27; above them two codes of their own.
-const RICE_MAX: u32 = 27;
-/// A partition of zeros.
-const ALL_ZERO: u64 = 30;
-/// Residuals too wild for Rice: six bits of width, then plain.
-const PLAIN: u64 = 31;
-const PARAMETER_BITS: u32 = 5;
 /// No block holds more: bounds what a lying block can make us allocate.
-const SAMPLES_MAX: usize = 1 << 18;
+pub(super) const SAMPLES_MAX: usize = 1 << 18;
+/// Channels whose habits an encoder keeps.
+const HABITS_MAX: usize = 4096;
 
-pub(super) fn encode(stretches: &[Stretch], out: &mut Writer) {
-    out.varint(stretches.len() as u64);
-    for stretch in stretches {
-        let Channel { link, code, site, setting: _ } = stretch.channel;
-        out.0.push(link);
-        out.varint(u64::from(code.0));
-        write_site(site, out);
-        out.text(&stretch.ucum);
-        out.signed(stretch.at_us);
-        out.varint(u64::from(stretch.period_us));
-        write_f64(stretch.gain, out);
-        write_f64(stretch.offset, out);
-        out.varint(u64::from(stretch.quality.0));
-        encode_samples(&stretch.samples, out);
+/// Which fields a stretch brings; the others are as in the stretch before.
+mod brings {
+    pub(super) const PLACE: u8 = 1;
+    pub(super) const BEGIN: u8 = 2;
+    pub(super) const FORM: u8 = 4;
+    pub(super) const OFFSET: u8 = 8;
+    pub(super) const QUALITY: u8 = 16;
+    pub(super) const COUNT: u8 = 32;
+    pub(super) const HOLES: u8 = 64;
+    pub(super) const LEAD: u8 = 128;
+}
+
+/// Units of measure by number, from 1; a new one is added at the end.
+const UCUMS: [&str; 20] = [
+    "mV", "uV", "mm[Hg]", "1", "Ohm", "%", "cm[H2O]", "L/min", "mL/min", "mL", "L", "mbar", "hPa", "kPa",
+    "/min", "Cel", "V", "m/s", "L/s", "a.u.",
+];
+
+/// What the encoder remembers of each channel.
+#[derive(Debug, Default)]
+pub(super) struct Habits(HashMap<Channel, Habit>);
+
+/// What a stretch says beside its samples.
+#[derive(Clone)]
+struct Head {
+    link: u8,
+    site: Site,
+    code: u32,
+    at_us: i64,
+    ucum: String,
+    period_us: u32,
+    gain: f64,
+    offset: f64,
+    quality: Quality,
+    count: usize,
+    /// Lengths of alternating runs, present first; empty if all samples are present.
+    runs: Vec<usize>,
+    /// The stretch so many before this one leads it.
+    lead: Option<usize>,
+    first: i32,
+}
+
+pub(super) fn encode(stretches: &[Stretch], habits: &mut Habits, out: &mut Writer) {
+    if habits.0.len() > HABITS_MAX {
+        habits.0.clear();
     }
+    out.varint(stretches.len() as u64);
+    let mut coder = RangeEncoder::new(Vec::new());
+    let mut before = Head::none();
+    let mut surprises: Vec<Surprises> = Vec::with_capacity(stretches.len());
+    for (at, stretch) in stretches.iter().enumerate() {
+        let present: Vec<i32> =
+            stretch.samples.iter().copied().filter(|sample| *sample != NO_SAMPLE).collect();
+        let lead = at.checked_sub(1).filter(|lead| leads(&stretches[*lead], stretch));
+        let head = Head::of(stretch, present.first().copied().unwrap_or(0), lead.map(|lead| at - lead));
+        head.write(&before, out);
+        let habit = habits.0.entry(stretch.channel).or_default();
+        surprises.push(trace::encode(
+            &present,
+            lead.map(|lead| surprises[lead].as_slice()),
+            habit,
+            &mut coder,
+        ));
+        before = head;
+    }
+    out.fixed(&coder.finish());
+}
+
+/// Two leads of one heart: the same instants, all present, and few enough to say so in a byte.
+fn leads(lead: &Stretch, stretch: &Stretch) -> bool {
+    let instants =
+        |stretch: &Stretch| (stretch.channel.link, stretch.at_us, stretch.period_us, stretch.samples.len());
+    instants(lead) == instants(stretch)
+        && stretch.samples.len() > 1
+        && lead.ucum == stretch.ucum
+        && !lead.samples.contains(&NO_SAMPLE)
+        && !stretch.samples.contains(&NO_SAMPLE)
 }
 
 pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Vec<Stretch>, BlockError> {
-    let mut stretches = Vec::new();
+    let mut heads = Vec::new();
     let mut samples_left = SAMPLES_MAX;
+    let mut before = Head::none();
     for _ in 0..reader.varint()? {
-        let link = reader.byte()?;
-        let code = Code(u32::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?);
-        let site = read_site(reader)?;
-        let ucum = reader.text()?.to_owned();
-        let at_us = reader.signed()?;
-        let period_us = u32::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?;
-        let gain = read_f64(reader)?;
-        let offset = read_f64(reader)?;
-        let quality = Quality(u16::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?);
-        let samples = decode_samples(reader, samples_left)?;
-        samples_left -= samples.len();
-        let channel = Channel { link, code, site, setting: false };
-        stretches.push(Stretch { channel, ucum, at_us, period_us, gain, offset, quality, samples });
+        let head = Head::read(&before, samples_left, reader)?;
+        samples_left -= head.count;
+        heads.push(head.clone());
+        before = head;
     }
+    let mut coder = RangeDecoder::new(reader.rest());
+    let mut surprises: Vec<Surprises> = Vec::with_capacity(heads.len());
+    let mut stretches = Vec::with_capacity(heads.len());
+    for (at, head) in heads.into_iter().enumerate() {
+        let lead = match head.lead {
+            Some(back) => Some(at.checked_sub(back).ok_or(BlockError::Structure)?),
+            None => None,
+        };
+        let lead = lead.and_then(|lead| surprises.get(lead)).map(Vec::as_slice);
+        let (present, surprise) = match head.present() {
+            0 => (Vec::new(), Vec::new()),
+            present => trace::decode(head.first, present, lead, &mut coder)?,
+        };
+        surprises.push(surprise);
+        stretches.push(head.stretch(present));
+    }
+    coder.end()?;
     Ok(stretches)
 }
 
-/// Gains and offsets are mostly short decimals: `mantissa * 10^-places` when that is exact, eight bytes otherwise.
-fn write_f64(value: f64, out: &mut Writer) {
-    for places in 0..=9u8 {
-        let scaled = (value * 10f64.powi(i32::from(places))).round();
-        if scaled.abs() < 1e15 && (scaled / 10f64.powi(i32::from(places))).to_bits() == value.to_bits() {
-            out.0.push(places);
-            out.signed(scaled as i64);
-            return;
+impl Head {
+    /// Before the first stretch.
+    const fn none() -> Self {
+        Self {
+            link: 0,
+            site: Site::Unspecified,
+            code: 0,
+            at_us: 0,
+            ucum: String::new(),
+            period_us: 0,
+            gain: 0.0,
+            offset: 0.0,
+            quality: Quality::GOOD,
+            count: 0,
+            runs: Vec::new(),
+            lead: None,
+            first: 0,
         }
     }
-    out.0.push(0xff);
-    out.fixed(&value.to_le_bytes());
-}
 
-fn read_f64(reader: &mut Reader<'_>) -> Result<f64, BlockError> {
-    match reader.byte()? {
-        0xff => Ok(f64::from_le_bytes(reader.array()?)),
-        places @ 0..=9 => Ok(reader.signed()? as f64 / 10f64.powi(i32::from(places))),
-        _ => Err(BlockError::Structure),
+    fn of(stretch: &Stretch, first: i32, lead: Option<usize>) -> Self {
+        Self {
+            link: stretch.channel.link,
+            site: stretch.channel.site,
+            code: stretch.channel.code.0,
+            at_us: stretch.at_us,
+            ucum: stretch.ucum.clone(),
+            period_us: stretch.period_us,
+            gain: stretch.gain,
+            offset: stretch.offset,
+            quality: stretch.quality,
+            count: stretch.samples.len(),
+            runs: runs(&stretch.samples),
+            lead,
+            first,
+        }
+    }
+
+    fn form(&self) -> (&str, u32, u64) {
+        (&self.ucum, self.period_us, self.gain.to_bits())
+    }
+
+    /// How many samples are not missing.
+    fn present(&self) -> usize {
+        if self.runs.is_empty() { self.count } else { self.runs.iter().step_by(2).sum() }
+    }
+
+    fn write(&self, before: &Self, out: &mut Writer) {
+        let differs = [
+            (brings::PLACE, (self.link, self.site) != (before.link, before.site)),
+            (brings::BEGIN, self.at_us != before.at_us),
+            (brings::FORM, self.form() != before.form()),
+            (brings::OFFSET, self.offset.to_bits() != before.offset.to_bits()),
+            (brings::QUALITY, self.quality != before.quality),
+            (brings::COUNT, self.count != before.count),
+            (brings::HOLES, !self.runs.is_empty()),
+            (brings::LEAD, self.lead.is_some()),
+        ];
+        let brought = differs.iter().filter(|(_, differs)| *differs).fold(0, |all, (field, _)| all | field);
+        let has = |field: u8| brought & field != 0;
+        out.0.push(brought);
+        out.signed(i64::from(self.code) - i64::from(before.code));
+        if has(brings::PLACE) {
+            out.0.push(self.link);
+            write_site(self.site, out);
+        }
+        if has(brings::BEGIN) {
+            out.signed(self.at_us);
+        }
+        if has(brings::FORM) {
+            write_ucum(&self.ucum, out);
+            out.varint(u64::from(self.period_us));
+            write_number(self.gain, out);
+        }
+        if has(brings::OFFSET) {
+            write_number(self.offset, out);
+        }
+        if has(brings::QUALITY) {
+            out.varint(u64::from(self.quality.0));
+        }
+        if has(brings::COUNT) {
+            out.varint(self.count as u64);
+        }
+        self.runs.iter().for_each(|run| out.varint(*run as u64));
+        if let Some(back) = self.lead {
+            out.varint(back as u64);
+        }
+        if self.present() > 0 {
+            out.signed(i64::from(self.first));
+        }
+    }
+
+    fn read(before: &Self, samples_max: usize, reader: &mut Reader<'_>) -> Result<Self, BlockError> {
+        let brought = reader.byte()?;
+        let has = |field: u8| brought & field != 0;
+        let mut head = Self { runs: Vec::new(), lead: None, ..before.clone() };
+        let code = i64::from(before.code).checked_add(reader.signed()?).ok_or(BlockError::Structure)?;
+        head.code = u32::try_from(code).map_err(|_| BlockError::Structure)?;
+        if has(brings::PLACE) {
+            head.link = reader.byte()?;
+            head.site = read_site(reader)?;
+        }
+        if has(brings::BEGIN) {
+            head.at_us = reader.signed()?;
+        }
+        if has(brings::FORM) {
+            head.ucum = read_ucum(reader)?.to_owned();
+            head.period_us = u32::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?;
+            head.gain = read_number(reader)?;
+        }
+        if has(brings::OFFSET) {
+            head.offset = read_number(reader)?;
+        }
+        if has(brings::QUALITY) {
+            head.quality = Quality(u16::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?);
+        }
+        if has(brings::COUNT) {
+            head.count = usize::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?;
+        }
+        if head.count > samples_max {
+            return Err(BlockError::Structure);
+        }
+        if has(brings::HOLES) {
+            head.runs = read_runs(head.count, reader)?;
+        }
+        if has(brings::LEAD) {
+            head.lead = Some(usize::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?);
+        }
+        if head.lead == Some(0) {
+            return Err(BlockError::Structure);
+        }
+        if head.present() > 0 {
+            head.first = i32::try_from(reader.signed()?).map_err(|_| BlockError::Structure)?;
+        }
+        Ok(head)
+    }
+
+    fn stretch(self, present: Vec<i32>) -> Stretch {
+        let samples = if self.runs.is_empty() { present } else { with_holes(&present, &self.runs) };
+        let channel = Channel { link: self.link, code: Code(self.code), site: self.site, setting: false };
+        Stretch {
+            channel,
+            ucum: self.ucum,
+            at_us: self.at_us,
+            period_us: self.period_us,
+            gain: self.gain,
+            offset: self.offset,
+            quality: self.quality,
+            samples,
+        }
     }
 }
 
-fn encode_samples(samples: &[i32], out: &mut Writer) {
-    out.varint(samples.len() as u64);
-    let is_whole = !samples.contains(&NO_SAMPLE);
-    out.0.push(u8::from(is_whole));
-    if is_whole {
-        encode_present(samples, out);
-        return;
+fn write_ucum(ucum: &str, out: &mut Writer) {
+    match UCUMS.iter().position(|known| *known == ucum) {
+        Some(at) => out.0.push(at as u8 + 1),
+        None => {
+            out.0.push(0);
+            out.text(ucum);
+        }
     }
-    // Lengths of alternating runs, present first.
+}
+
+fn read_ucum<'a>(reader: &mut Reader<'a>) -> Result<&'a str, BlockError> {
+    match usize::from(reader.byte()?) {
+        0 => reader.text(),
+        number => UCUMS.get(number - 1).copied().ok_or(BlockError::Structure),
+    }
+}
+
+/// Lengths of alternating runs, present first; none if nothing is missing.
+fn runs(samples: &[i32]) -> Vec<usize> {
+    let mut runs = Vec::new();
+    if !samples.contains(&NO_SAMPLE) {
+        return runs;
+    }
     let mut rest = samples;
     let mut is_present = true;
     while !rest.is_empty() {
         let length = rest.iter().take_while(|sample| (**sample != NO_SAMPLE) == is_present).count();
-        out.varint(length as u64);
+        runs.push(length);
         rest = &rest[length..];
         is_present = !is_present;
     }
-    let present: Vec<i32> = samples.iter().copied().filter(|sample| *sample != NO_SAMPLE).collect();
-    encode_present(&present, out);
+    runs
 }
 
-fn decode_samples(reader: &mut Reader<'_>, samples_max: usize) -> Result<Vec<i32>, BlockError> {
-    let count = usize::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?;
-    if count > samples_max {
-        return Err(BlockError::Structure);
-    }
-    match reader.byte()? {
-        1 => return decode_present(reader, count),
-        0 => {}
-        _ => return Err(BlockError::Structure),
-    }
-    let mut runs = Vec::new();
-    let (mut covered, mut present) = (0usize, 0usize);
+pub(super) fn read_runs(count: usize, reader: &mut Reader<'_>) -> Result<Vec<usize>, BlockError> {
+    let mut runs: Vec<usize> = Vec::new();
+    let mut covered = 0;
     while covered < count {
         let length = usize::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?;
         // Only the first run may be empty, so a block cannot spin here.
         if length > count - covered || (length == 0 && !runs.is_empty()) {
             return Err(BlockError::Structure);
         }
-        if runs.len() % 2 == 0 {
-            present += length;
-        }
         covered += length;
         runs.push(length);
     }
-    let values = decode_present(reader, present)?;
-    let mut samples = Vec::with_capacity(count);
-    let mut rest = values.as_slice();
-    for (at, length) in runs.into_iter().enumerate() {
+    Ok(runs)
+}
+
+pub(super) fn with_holes(present: &[i32], runs: &[usize]) -> Vec<i32> {
+    let mut samples = Vec::with_capacity(runs.iter().sum());
+    let mut rest = present;
+    for (at, length) in runs.iter().enumerate() {
         if at % 2 == 0 {
-            let (run, later) = rest.split_at(length);
+            let (run, later) = rest.split_at(*length);
             samples.extend_from_slice(run);
             rest = later;
         } else {
             samples.resize(samples.len() + length, NO_SAMPLE);
         }
     }
-    Ok(samples)
-}
-
-fn encode_present(samples: &[i32], out: &mut Writer) {
-    if samples.is_empty() {
-        return;
-    }
-    let order = best_order(samples);
-    out.0.push(order as u8);
-    let warm_up = order.min(samples.len());
-    let mut before = 0;
-    for sample in &samples[..warm_up] {
-        out.signed(i64::from(*sample) - before);
-        before = i64::from(*sample);
-    }
-    let mut bits = BitWriter { out, held: 0, count: 0 };
-    let mut residuals = [0u64; PARTITION];
-    let mut begin = warm_up;
-    while begin < samples.len() {
-        let end = (begin + PARTITION).min(samples.len());
-        for (slot, at) in residuals.iter_mut().zip(begin..end) {
-            *slot = zigzag(i64::from(samples[at]) - predict(order, samples, at));
-        }
-        write_partition(&residuals[..end - begin], &mut bits);
-        begin = end;
-    }
-    bits.finish();
-}
-
-fn decode_present(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i32>, BlockError> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    let order = usize::from(reader.byte()?);
-    if order > 3 {
-        return Err(BlockError::Structure);
-    }
-    let mut samples: Vec<i32> = Vec::with_capacity(count);
-    let mut before = 0i64;
-    for _ in 0..order.min(count) {
-        before = before.checked_add(reader.signed()?).ok_or(BlockError::Structure)?;
-        samples.push(i32::try_from(before).map_err(|_| BlockError::Structure)?);
-    }
-    let mut bits = BitReader { reader, held: 0, count: 0 };
-    while samples.len() < count {
-        let length = PARTITION.min(count - samples.len());
-        let parameter = bits.take(PARAMETER_BITS)?;
-        let width = if parameter == PLAIN { bits.take(6)? as u32 + 1 } else { 0 };
-        for _ in 0..length {
-            let residual = match parameter {
-                ALL_ZERO => 0,
-                PLAIN => bits.take(width)?,
-                _ if parameter <= u64::from(RICE_MAX) => bits.rice(parameter as u32)?,
-                _ => return Err(BlockError::Structure),
-            };
-            let predicted = predict(order, &samples, samples.len());
-            let sample = predicted.checked_add(unzigzag(residual)).ok_or(BlockError::Structure)?;
-            samples.push(i32::try_from(sample).map_err(|_| BlockError::Structure)?);
-        }
-    }
-    Ok(samples)
-}
-
-/// The polynomial of degree `order - 1` through the last `order` samples, continued by one.
-#[inline]
-fn predict(order: usize, samples: &[i32], at: usize) -> i64 {
-    let back = |steps: usize| i64::from(samples[at - steps]);
-    match order {
-        0 => 0,
-        1 => back(1),
-        2 => 2 * back(1) - back(2),
-        _ => 3 * (back(1) - back(2)) + back(3),
-    }
-}
-
-/// The order whose residuals are smallest in sum.
-fn best_order(samples: &[i32]) -> usize {
-    let mut sums = [0u64; 4];
-    for at in 3..samples.len() {
-        let (a, b) = (i64::from(samples[at]), i64::from(samples[at - 1]));
-        let (c, d) = (i64::from(samples[at - 2]), i64::from(samples[at - 3]));
-        let residuals = [a, a - b, a - 2 * b + c, a - 3 * (b - c) - d];
-        for (sum, residual) in sums.iter_mut().zip(residuals) {
-            *sum += residual.unsigned_abs();
-        }
-    }
-    // The smallest; of equals the simplest.
-    (0..4).min_by_key(|order| sums[*order]).unwrap_or(0)
-}
-
-fn write_partition(residuals: &[u64], bits: &mut BitWriter<'_>) {
-    let sum: u64 = residuals.iter().fold(0, |sum, residual| sum.saturating_add(*residual));
-    if sum == 0 {
-        bits.put(ALL_ZERO, PARAMETER_BITS);
-        return;
-    }
-    // The best parameter lies within one of log2 of the mean.
-    let mean = sum / residuals.len() as u64;
-    let guess = (64 - mean.leading_zeros()).min(RICE_MAX);
-    let cost =
-        |k: u32| residuals.iter().fold(0u64, |bits, r| bits.saturating_add((r >> k) + 1 + u64::from(k)));
-    let candidates = guess.saturating_sub(2)..=(guess + 1).min(RICE_MAX);
-    let (rice_cost, k) = candidates.map(|k| (cost(k), k)).min().unwrap_or((u64::MAX, 0));
-    let width = residuals.iter().map(|r| 64 - r.leading_zeros()).max().unwrap_or(1).max(1);
-    if rice_cost <= 6 + u64::from(width) * residuals.len() as u64 {
-        bits.put(u64::from(k), PARAMETER_BITS);
-        for residual in residuals {
-            bits.rice(*residual, k);
-        }
-    } else {
-        bits.put(PLAIN, PARAMETER_BITS);
-        bits.put(u64::from(width - 1), 6);
-        for residual in residuals {
-            bits.put(*residual, width);
-        }
-    }
-}
-
-/// Most significant bit first.
-struct BitWriter<'a> {
-    out: &'a mut Writer,
-    held: u64,
-    count: u32,
-}
-
-impl BitWriter<'_> {
-    fn put(&mut self, value: u64, width: u32) {
-        if width > 32 {
-            self.put(value >> 32, width - 32);
-            self.put(value & 0xffff_ffff, 32);
-            return;
-        }
-        self.held = self.held << width | value;
-        self.count += width;
-        while self.count >= 8 {
-            self.count -= 8;
-            self.out.0.push((self.held >> self.count) as u8);
-        }
-        self.held &= (1 << self.count) - 1;
-    }
-
-    fn rice(&mut self, value: u64, k: u32) {
-        let mut ones = value >> k;
-        while ones >= 31 {
-            self.put((1 << 31) - 1, 31);
-            ones -= 31;
-        }
-        self.put(((1 << ones) - 1) << 1, ones as u32 + 1);
-        self.put(value & ((1 << k) - 1), k);
-    }
-
-    fn finish(self) {
-        if self.count > 0 {
-            self.out.0.push((self.held << (8 - self.count)) as u8);
-        }
-    }
-}
-
-struct BitReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    held: u64,
-    count: u32,
-}
-
-impl BitReader<'_, '_> {
-    fn take(&mut self, width: u32) -> Result<u64, BlockError> {
-        if width > 32 {
-            let high = self.take(width - 32)?;
-            return Ok(high << 32 | self.take(32)?);
-        }
-        while self.count < width {
-            self.held = self.held << 8 | u64::from(self.reader.byte()?);
-            self.count += 8;
-        }
-        self.count -= width;
-        let value = self.held >> self.count & ((1 << width) - 1);
-        self.held &= (1 << self.count) - 1;
-        Ok(value)
-    }
-
-    fn rice(&mut self, k: u32) -> Result<u64, BlockError> {
-        let mut ones = 0u64;
-        loop {
-            if self.count == 0 {
-                self.held = u64::from(self.reader.byte()?);
-                self.count = 8;
-            }
-            // Count the ones at the top of what is held.
-            let run = (!(self.held << (64 - self.count))).leading_zeros().min(self.count);
-            ones += u64::from(run);
-            self.count -= run;
-            self.held &= (1 << self.count) - 1;
-            if self.count > 0 {
-                self.count -= 1;
-                self.held &= (1 << self.count) - 1;
-                break;
-            }
-        }
-        let low = self.take(k)?;
-        ones.checked_shl(k)
-            .filter(|high| high >> k == ones)
-            .map(|high| high | low)
-            .ok_or(BlockError::Structure)
-    }
+    samples
 }
