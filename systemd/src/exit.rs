@@ -5,6 +5,8 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Clean = 0,
+    /// A record was looked through, and something is missing that should be there.
+    Incomplete = 1,
     Usage = 64,
     Unavailable = 69,
     NotClean = 70,

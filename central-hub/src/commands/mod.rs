@@ -2,6 +2,7 @@
 
 mod agents;
 mod check;
+mod completeness;
 mod enroll;
 mod events;
 mod quickstart;
@@ -43,6 +44,8 @@ enum Command {
     Users(users::Arguments),
     /// What the hub noticed about its agents, the newest last
     Events(events::Arguments),
+    /// Is the record of a day complete, and what is missing why? Ends with 1 if a second is unexplained
+    Completeness(completeness::Arguments),
     /// Check the configuration, the certificates and the store, as a start would
     Check(File),
     /// Print an example configuration with every key explained
@@ -74,6 +77,7 @@ pub fn run(line: Line) -> Exit {
         Command::Agents(arguments) => agents::run(&arguments),
         Command::Users(arguments) => users::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Completeness(arguments) => completeness::run(&arguments),
         Command::Check(file) => check::run(&file),
         Command::Describe => say(&hub::describe()),
     };

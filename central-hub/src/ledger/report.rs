@@ -61,6 +61,15 @@ impl Sums {
         }
     }
 
+    pub fn add(&mut self, other: &Self) {
+        self.received_s += other.received_s;
+        self.waiting_s += other.waiting_s;
+        self.unexplained_s += other.unexplained_s;
+        for (cause, seconds) in &other.missing {
+            *self.missing.entry(cause.clone()).or_default() += seconds;
+        }
+    }
+
     pub fn total(&self) -> u64 {
         self.received_s + self.missing.values().sum::<u64>() + self.waiting_s + self.unexplained_s
     }

@@ -50,6 +50,15 @@ pub fn upto(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT upto FROM follower")?.query_row([], |row| row.get(0))
 }
 
+/// How many blocks have arrived and are not yet followed.
+pub fn behind(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT coalesce((SELECT max(id) FROM blocks), 0) - (SELECT upto FROM follower)",
+        [],
+        |row| row.get(0),
+    )
+}
+
 /// False: somebody else has moved it.
 pub fn advance(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<bool> {
     Ok(connection.prepare_cached("UPDATE follower SET upto = ?2 WHERE upto = ?1")?.execute([from, to])? == 1)
