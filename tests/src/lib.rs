@@ -4,6 +4,7 @@ pub mod archive;
 pub mod bench;
 pub mod broker;
 pub mod cable_out;
+pub mod completeness;
 pub mod corpora;
 pub mod counting;
 pub mod figures;

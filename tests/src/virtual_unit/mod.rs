@@ -20,6 +20,7 @@ use self::oracle::Trial;
 use self::weather::{Devices, Way, Weather};
 
 use crate::archive::Archive;
+use crate::completeness;
 use crate::counting::{CountingOximeter, Sent};
 use crate::ledger::Ledger;
 use anyhow::Result;
@@ -330,6 +331,11 @@ impl World<'_> {
                 broken.push(words);
             }
         }
+        let served: Vec<_> =
+            self.beds.iter().map(|bed| (bed.id.clone(), format!("{:02}", bed.at + 1))).collect();
+        let store = self.scenario.dir.join("hub/hub.db");
+        let faults = completeness::faults(&store, &served, START.wall, self.now.wall)?;
+        self.findings.broken.extend(faults.into_iter().map(|words| format!("unexplained: {words}")));
         Ok(self.findings)
     }
 }
