@@ -86,16 +86,23 @@ pub struct Row {
     pub bytes: Bytes,
 }
 
-/// One life of the agent's log.
+/// The agent's log at its present epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     pub epoch: Epoch,
     /// The epoch before this one, where known.
     pub predecessor: Option<Epoch>,
+    /// No disk takes it: it ends with the process, and no epoch follows it.
+    pub in_memory: bool,
     /// Random per start of the agent.
     pub boot: u32,
+    /// Where the present epoch begins; what is below belongs to earlier epochs.
+    pub first: LaneSeqs,
     /// Next seq of each lane: what exists is below it.
     pub next: LaneSeqs,
+    /// Below this everything was confirmed by the hub's store of this name.
+    pub confirmed: LaneSeqs,
+    pub confirmed_by: Option<String>,
     /// The latest time that a hub proved with its certificate; certificates are never checked at an earlier one.
     pub trusted: Wall,
 }
@@ -111,8 +118,26 @@ pub enum FromStore {
     Dropped { lane: Lane, first: u64, end: u64 },
     /// Rows were left on disk without a word while the uplink was busy; everything below these seqs exists.
     Behind { epoch: Epoch, next: LaneSeqs },
-    /// Another life of the log begins: the store went to memory or came back from it, or was set aside.
+    /// Another epoch begins: the store went to memory or came back from it, was set aside, or the hub is not believed.
     Log(Log),
+    /// What was asked for: earlier epochs of the log from a position on, a few of them. None: there are no more.
+    Past { lane: Lane, from: u64, epochs: Vec<Past> },
+}
+
+/// An earlier epoch of the log: it grows no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Its place in the order of the log's epochs.
+    pub place: u64,
+    pub epoch: Epoch,
+    pub predecessor: Option<Epoch>,
+    pub first: LaneSeqs,
+    /// One past its last seq of each lane.
+    pub end: LaneSeqs,
+    /// What was confirmed of it without a hole.
+    pub confirmed: LaneSeqs,
+    /// The hub claimed rows of it that were never written.
+    pub disputed: bool,
 }
 
 /// A row as it lies on disk. It stands for [seq, end): one seq, or as many as its gap record replaces.

@@ -2,25 +2,28 @@
 //!
 //! ```text
 //! hello --Open--> (store) --Opened--> welcome, then alive every second
+//! recall --Recall--> (store) --Recalled--> an ack of each earlier epoch, whose backlog is then taken too
 //! live block --News (shown)--> Commit --Committed--> transport receipt, ack, News::Record
 //! ```
 //! A block is taken once by `(epoch, lane, seq)`. What was acknowledged is on disk; what is shown need not be.
 
 mod intake;
 mod lane;
+mod recall;
 mod rules;
 
 use self::intake::{Intake, split};
 use self::lane::{Lanes, Taken};
 use crate::feed::News;
 use crate::store::blocks::{Addition, Known};
+use crate::store::lives::Life;
 use bytes::Bytes;
 use cotside_protocol::model::{Mono, Now, Provenance};
 use cotside_protocol::wire::block::{Decoder, Epoch, Header};
 use cotside_protocol::wire::convert::{from_hex, hex};
-use cotside_protocol::wire::downstream::{Ack, Alive, Welcome};
+use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Lane, Upstream};
-use cotside_protocol::wire::upstream::{Announce, Hello, Record, Status, WIRE_VERSION};
+use cotside_protocol::wire::upstream::{Announce, Hello, Recall, Record, Status, WIRE_VERSION};
 use cotside_protocol::wire::watermark::Watermark;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,6 +71,8 @@ pub enum Input {
         known: Vec<Known>,
         bed: Option<String>,
     },
+    /// The store's answer to [`Output::Recall`].
+    Recalled(Vec<(Epoch, Vec<Known>)>),
     /// The store's answer to [`Output::Commit`], in the order asked: what is now held.
     Committed(Ticket, Watermark),
     CommitFailed,
@@ -82,10 +87,10 @@ pub enum Output {
     Receive(Receipt),
     Refuse(Receipt, Refusal),
     Show(News),
-    Open {
-        epoch: Epoch,
-        predecessor: Option<Epoch>,
-    },
+    /// Look up what is held of the present epoch.
+    Open(Life),
+    /// The same of earlier ones.
+    Recall(Vec<Life>),
     Commit(Ticket, Addition),
     /// Something a person should know, with a stable word.
     Tell(&'static str, String),
@@ -129,17 +134,18 @@ enum Phase {
     /// Nothing counts before a hello.
     Waiting,
     /// The store is looking up what it holds of this epoch.
-    Opening(Hello, Epoch),
+    Opening(Hello, Life),
     Open(Box<Open>),
     Closed,
 }
 
 #[derive(Debug)]
 struct Open {
-    epoch: Epoch,
     /// Words, if this agent's kind of data is not taken here.
     refused: Option<String>,
     lanes: Lanes,
+    /// Of earlier epochs: those of the last recall.
+    recalled: Vec<Lanes>,
     decoder: Decoder,
     alive_at: Mono,
     /// None: nothing to acknowledge.
@@ -151,6 +157,7 @@ struct Open {
 #[derive(Debug)]
 struct Waiting {
     ticket: Ticket,
+    epoch: Epoch,
     lane: Lane,
     receipt: Option<Receipt>,
     since: Mono,
@@ -186,6 +193,7 @@ impl Inbound {
                 self.message(now, what, payload, receipt);
             }
             Input::Opened { known, bed } => self.opened(now, known, bed),
+            Input::Recalled(known) => self.recalled(known),
             Input::Committed(ticket, mark) => self.committed(now, ticket, mark),
             // Alarms and states are still shown (H12): what cannot be stored is no reason to look away from a bed.
             Input::CommitFailed if matches!(self.phase, Phase::Opening(..)) => {
@@ -225,11 +233,11 @@ impl Inbound {
         if now.mono.since(self.heard) >= SILENT_AFTER {
             self.close("nothing heard");
         }
-        if let Phase::Opening(hello, epoch) = &self.phase
+        if let Phase::Opening(_, life) = &self.phase
             && self.open_at.is_some_and(|at| now.mono >= at)
         {
             self.open_at = None;
-            self.outputs.push_back(Output::Open { epoch: *epoch, predecessor: predecessor(hello) });
+            self.outputs.push_back(Output::Open(life.clone()));
         }
         let is_stuck = self.is_stuck(now.mono);
         let Phase::Open(open) = &mut self.phase else { return };
@@ -243,9 +251,12 @@ impl Inbound {
         if open.ack_at.is_some_and(|at| now.mono >= at) {
             open.ack_at = None;
             open.acked_at = now.mono;
-            let lanes = open.lanes.take_acks();
-            let ack = Ack { store: self.rules.store.to_string(), epoch: hex(open.epoch.0), lanes };
-            self.outputs.push_back(Output::Send(Downstream::Ack, json(&ack)));
+            for lanes in std::iter::once(&mut open.lanes).chain(&mut open.recalled) {
+                let moved = lanes.take_acks();
+                if !moved.is_empty() {
+                    self.outputs.push_back(ack(&self.rules, lanes.epoch(), moved));
+                }
+            }
         }
     }
 
@@ -259,6 +270,10 @@ impl Inbound {
             Upstream::Hello => match parse::<Hello>(&payload) {
                 Some(hello) => self.hello(hello),
                 None => self.trouble("malformed", "a hello that cannot be read"),
+            },
+            Upstream::Recall => match parse::<Recall>(&payload) {
+                Some(recall) => self.recall(&recall),
+                None => self.trouble("malformed", "a recall that cannot be read"),
             },
             Upstream::Announce => match parse::<Announce>(&payload) {
                 Some(announce) if self.is_of_this_epoch(&announce.epoch) => {
@@ -290,11 +305,11 @@ impl Inbound {
             self.trouble("hello-refused", why);
             return self.close(why);
         }
-        let Some(epoch) = from_hex(&hello.epoch).map(Epoch) else {
+        let Some(life) = recall::present(&hello) else {
             return self.close("the epoch is not a number");
         };
-        // A second hello starts over: the agent's log is another, or it wants to know what is held.
-        let open = Output::Open { epoch, predecessor: predecessor(&hello) };
+        // A second hello starts over: the agent's epoch is another, or it wants to know what is held.
+        let open = Output::Open(life.clone());
         // The unit is told before the store has answered: the way of an alarm waits for no disk.
         if rules::refused(hello.provenance, self.rules.accepts).is_none()
             && !std::mem::replace(&mut self.connected, true)
@@ -302,15 +317,14 @@ impl Inbound {
             self.outputs.push_back(Output::Show(News::Connected));
         }
         self.open_at = None;
-        self.phase = Phase::Opening(hello, epoch);
+        self.phase = Phase::Opening(hello, life);
         self.outputs.push_back(open);
     }
 
     fn opened(&mut self, now: Now, known: Vec<Known>, bed: Option<String>) {
-        let Phase::Opening(hello, epoch) = &self.phase else { return };
-        let epoch = *epoch;
+        let Phase::Opening(hello, life) = &self.phase else { return };
         let refused = rules::refused(hello.provenance, self.rules.accepts);
-        let lanes = Lanes::new(known);
+        let lanes = Lanes::new(life.epoch, known);
         let welcome = Welcome {
             wire: WIRE_VERSION,
             store: self.rules.store.to_string(),
@@ -329,9 +343,9 @@ impl Inbound {
         }
         self.connected = refused.is_none();
         self.phase = Phase::Open(Box::new(Open {
-            epoch,
             refused,
             lanes,
+            recalled: Vec::new(),
             decoder: Decoder::new(),
             alive_at: now.mono,
             ack_at: None,
@@ -349,17 +363,23 @@ impl Inbound {
             self.outputs.extend(refuse(receipt, Refusal::NotAllowed));
             return;
         }
-        let parts = match split(&payload, lane, open.epoch, self.rules.accepts) {
-            Ok(parts) => parts,
+        let taken = split(&payload, lane, self.rules.accepts)
+            .and_then(|(epoch, parts)| Ok((open.of(epoch, live)?, parts)));
+        let (epoch, parts) = match taken {
+            Ok(taken) => taken,
             Err((why, words)) => {
                 self.outputs.extend(refuse(receipt, why));
                 return self.trouble("block-refused", words);
             }
         };
-        let mut intake = Intake::new(open.lanes.source(lane), &self.agent, now);
+        let Open { lanes, recalled, decoder, .. } = &mut **open;
+        let Some(lanes) = std::iter::once(lanes).chain(recalled).find(|lanes| lanes.epoch() == epoch) else {
+            return;
+        };
+        let mut intake = Intake::new(lanes.source(lane), &self.agent, now);
         for part in parts {
-            match open.lanes.take(lane, &part) {
-                Taken::New => intake.add(part, live, &mut open.decoder),
+            match lanes.take(lane, &part) {
+                Taken::New => intake.add(part, live, decoder),
                 Taken::Known => {}
                 Taken::Conflict => intake.conflicts.push(part),
                 Taken::TooScattered => intake.scattered = true,
@@ -376,6 +396,7 @@ impl Inbound {
         let receipt = receipt.filter(|_| !intake.scattered);
         self.pending.push_back(Waiting {
             ticket,
+            epoch,
             lane,
             receipt,
             since: now.mono,
@@ -394,8 +415,10 @@ impl Inbound {
         let held = done.records.into_iter().filter(|(header, _)| mark.has(header.seq));
         self.outputs.extend(held.map(|(header, record)| Output::Show(News::Record(header, record))));
         // While a second hello is looked up, its answer will hold this commit too.
-        if let Phase::Open(open) = &mut self.phase {
-            open.lanes.committed(done.lane, mark);
+        if let Phase::Open(open) = &mut self.phase
+            && let Some(lanes) = open.lanes_of(done.epoch)
+        {
+            lanes.committed(done.lane, mark);
             open.ack_at.get_or_insert((open.acked_at + ACK_EVERY).max(now.mono));
         }
     }
@@ -416,8 +439,8 @@ impl Inbound {
 
     fn is_of_this_epoch(&self, epoch: &str) -> bool {
         let present = match &self.phase {
-            Phase::Open(open) => open.epoch,
-            Phase::Opening(_, epoch) => *epoch,
+            Phase::Open(open) => open.lanes.epoch(),
+            Phase::Opening(_, life) => life.epoch,
             Phase::Waiting | Phase::Closed => return false,
         };
         self.connected && from_hex(epoch) == Some(present.0)
@@ -445,8 +468,9 @@ impl Inbound {
     }
 }
 
-fn predecessor(hello: &Hello) -> Option<Epoch> {
-    hello.predecessor.as_deref().and_then(from_hex).map(Epoch)
+fn ack(rules: &Rules, epoch: Epoch, lanes: Vec<LaneAck>) -> Output {
+    let ack = Ack { store: rules.store.to_string(), epoch: hex(epoch.0), lanes };
+    Output::Send(Downstream::Ack, json(&ack))
 }
 
 /// A heartbeat of a hub that has not met the agent.

@@ -2,7 +2,8 @@
 
 use super::{Bounds, Outbox, completeness_of_bed, gaps_of_bed, next};
 use crate::people::Date;
-use crate::store::blocks::{Addition, Known, Row, append, sources};
+use crate::store::blocks::{Addition, Known, Row, append};
+use crate::store::lives::{Life, meet};
 use crate::store::{agents, derived, schema};
 use bytes::Bytes;
 use cotside_protocol::model::{Code, Decimal, Mono, Pace, Provenance, Quality, Site, Wall};
@@ -32,7 +33,7 @@ impl Hub {
         let invitation = agents::Invitation { agent: agent.clone(), bed: "01".into() };
         agents::invite(&store, &[1; 32], &invitation, Wall(BEGIN - SECOND), Duration::from_secs(60)).unwrap();
         agents::redeem(&store, &[1; 32], Wall(BEGIN)).unwrap().unwrap();
-        let known = sources(&store, &agent, Epoch(7), None, Wall(BEGIN)).unwrap();
+        let known = meet(&store, &agent, &Life::new(Epoch(7), None), Wall(BEGIN)).unwrap().known;
         Self { store, agent, known }
     }
 

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use cotside_protocol::model::Wall;
-use cotside_protocol::wire::block::Epoch;
 use cotside_protocol::wire::topic::{AgentId, Lane};
 use cotside_protocol::wire::watermark::Watermark;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -53,41 +52,7 @@ pub struct RecordRow {
     pub json: String,
 }
 
-/// The three lanes of an epoch, made at first contact.
-pub fn sources(
-    connection: &Connection,
-    agent: &AgentId,
-    epoch: Epoch,
-    predecessor: Option<Epoch>,
-    now: Wall,
-) -> rusqlite::Result<Vec<Known>> {
-    Lane::ALL
-        .into_iter()
-        .map(|lane| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO sources(agent, epoch, lane, predecessor, first_us) VALUES(?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT DO NOTHING",
-                )?
-                .execute(params![
-                    agent.as_str(),
-                    epoch.0.cast_signed(),
-                    number(lane),
-                    predecessor.map(|epoch| epoch.0.cast_signed()),
-                    now.0
-                ])?;
-            let source = connection
-                .prepare_cached("SELECT id FROM sources WHERE agent = ?1 AND epoch = ?2 AND lane = ?3")?
-                .query_row(params![agent.as_str(), epoch.0.cast_signed(), number(lane)], |row| {
-                    row.get(0).map(Source)
-                })?;
-            let mark = watermark(connection, source)?;
-            Ok(Known { source, lane, mark, digests: Vec::new() })
-        })
-        .collect()
-}
-
-/// The same with the checksums of the newest blocks. Reads some megabytes: not for the writer.
+/// What is known of an epoch with the checksums of its newest blocks. Reads some megabytes: not for the writer.
 pub fn with_digests(connection: &Connection, mut known: Vec<Known>) -> rusqlite::Result<Vec<Known>> {
     let mut question = connection.prepare_cached(
         "SELECT source, seq, substr(bytes, -4) FROM blocks
@@ -162,7 +127,7 @@ fn append_record(connection: &Connection, addition: &Addition, record: &RecordRo
     Ok(())
 }
 
-fn watermark(connection: &Connection, source: Source) -> rusqlite::Result<Watermark> {
+pub(super) fn watermark(connection: &Connection, source: Source) -> rusqlite::Result<Watermark> {
     connection.prepare_cached("SELECT below, ranges FROM sources WHERE id = ?1")?.query_row(
         [source.0],
         |row| {
@@ -194,7 +159,8 @@ pub(super) const fn number(lane: Lane) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::super::schema;
-    use super::{Addition, Known, Row, append, sources, with_digests};
+    use super::{Addition, Known, Row, append, with_digests};
+    use crate::store::lives::{Life, meet};
     use bytes::Bytes;
     use cotside_protocol::model::Wall;
     use cotside_protocol::wire::block::Epoch;
@@ -207,6 +173,16 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         schema::migrate(&connection).unwrap();
         (connection, AgentId::new("gw-01").unwrap())
+    }
+
+    fn sources(
+        store: &Connection,
+        agent: &AgentId,
+        epoch: Epoch,
+        predecessor: Option<Epoch>,
+        now: Wall,
+    ) -> rusqlite::Result<Vec<Known>> {
+        Ok(meet(store, agent, &Life::new(epoch, predecessor), now)?.known)
     }
 
     fn addition(known: &Known, agent: &AgentId, seqs: &[(u64, u64)]) -> Addition {

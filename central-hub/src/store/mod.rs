@@ -13,6 +13,8 @@ pub mod agents;
 pub mod blocks;
 pub mod derived;
 pub mod events;
+pub mod lives;
+pub mod marks;
 mod run;
 pub mod schema;
 

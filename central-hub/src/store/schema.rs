@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
-const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED];
+const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES];
 
 /// Names this store; another one after a restore from a backup (`central-hub restore`).
 pub fn store_id(connection: &Connection) -> rusqlite::Result<String> {
@@ -251,6 +251,25 @@ CREATE TABLE outboxes(
     at_us     INTEGER NOT NULL,       -- agent wall time
     rows      INTEGER NOT NULL,
     oldest_us INTEGER NOT NULL        -- when the oldest of them was measured, agent wall time
+
+const LIVES: &str = "
+-- Where an epoch begins in this lane: seqs go on from one epoch of a log to the next.
+ALTER TABLE sources ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX sources_follow ON sources(agent, predecessor) WHERE lane = 0;
+
+-- The epoch in which an agent spoke last.
+CREATE TABLE greetings(
+    agent TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- What about an agent waits for a person: an alarm at its bed until then.
+CREATE TABLE marks(
+    agent    TEXT NOT NULL,
+    what     TEXT NOT NULL,
+    since_us INTEGER NOT NULL,
+    detail   TEXT NOT NULL,
+    PRIMARY KEY(agent, what)
 ) WITHOUT ROWID;
 ";
 

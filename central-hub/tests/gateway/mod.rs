@@ -182,9 +182,13 @@ impl Log {
             software: "test".to_owned(),
             epoch: hex(self.epoch),
             predecessor: None,
+            in_memory: false,
             boot: hex(1),
             provenance: self.provenance,
             wall_us: self.begin.wall.0,
+            first: LaneSeqs::default(),
+            confirmed: LaneSeqs::default(),
+            confirmed_by: None,
             next: LaneSeqs {
                 alarm: self.next(Lane::Alarm),
                 numeric: self.next(Lane::Numeric),

@@ -27,14 +27,28 @@ const CHECKPOINT_PAGES: u32 = 4096;
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Entry n brings a log from version n to n + 1.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [LANES, EPOCHS];
+
+const LANES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE gaps (lane INTEGER NOT NULL, seq INTEGER NOT NULL, end INTEGER NOT NULL, freed INTEGER NOT NULL, PRIMARY KEY (lane, seq)) WITHOUT ROWID;
     CREATE TABLE damaged (lane INTEGER NOT NULL, seq INTEGER NOT NULL, bytes BLOB NOT NULL);
     CREATE TABLE alarm (seq INTEGER PRIMARY KEY, until INTEGER NOT NULL, total INTEGER NOT NULL, head INTEGER NOT NULL, bytes BLOB NOT NULL);
     CREATE TABLE numeric (seq INTEGER PRIMARY KEY, until INTEGER NOT NULL, total INTEGER NOT NULL, head INTEGER NOT NULL, bytes BLOB NOT NULL);
     CREATE TABLE waveform (seq INTEGER PRIMARY KEY, until INTEGER NOT NULL, total INTEGER NOT NULL, head INTEGER NOT NULL, bytes BLOB NOT NULL);
-"];
+";
+
+/// An epoch a start: the log of before is the first. `alarm`, `numeric`, `waveform`: its first seqs.
+const EPOCHS: &str = "
+    CREATE TABLE words (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE epochs (place INTEGER PRIMARY KEY, epoch INTEGER NOT NULL UNIQUE, predecessor INTEGER, disputed INTEGER NOT NULL, alarm INTEGER NOT NULL, numeric INTEGER NOT NULL, waveform INTEGER NOT NULL);
+    CREATE INDEX epochs_alarm ON epochs (alarm);
+    CREATE INDEX epochs_numeric ON epochs (numeric);
+    CREATE INDEX epochs_waveform ON epochs (waveform);
+    INSERT INTO epochs SELECT 1, own.value, before.value, 0, 0, 0, 0 FROM meta AS own
+        LEFT JOIN meta AS before ON before.name = 'predecessor' WHERE own.name = 'epoch';
+    DELETE FROM meta WHERE name IN ('epoch', 'predecessor');
+";
 
 /// Why the file is not a log this program can go on with.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +77,8 @@ impl From<rusqlite::Error> for Unfit {
     }
 }
 
-/// Opens or creates the log in `directory`. True beside it: the log is new.
-pub(super) fn open(directory: &Path) -> Result<(Connection, bool), Unfit> {
+/// Opens or creates the log in `directory`.
+pub(super) fn open(directory: &Path) -> Result<Connection, Unfit> {
     fs::create_dir_all(directory).map_err(|error| Unfit::Place(error.to_string()))?;
     // A patient's data: readable by the agent's user only. The files beside it take over these permissions. Whatever is wrong
     // with the place is said by the open that follows.
@@ -87,11 +101,11 @@ pub(super) fn open(directory: &Path) -> Result<(Connection, bool), Unfit> {
 /// The same log without a file, for when there is no place for one.
 pub(super) fn open_in_memory() -> rusqlite::Result<Connection> {
     let db = Connection::open_in_memory()?;
-    db.execute_batch(MIGRATIONS[0])?;
+    MIGRATIONS.iter().try_for_each(|migration| db.execute_batch(migration))?;
     Ok(db)
 }
 
-fn prepare(mut db: Connection) -> Result<(Connection, bool), Unfit> {
+fn prepare(mut db: Connection) -> Result<Connection, Unfit> {
     db.pragma_update(None, "cache_size", -CACHE_KIB)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -109,7 +123,7 @@ fn prepare(mut db: Connection) -> Result<(Connection, bool), Unfit> {
     }
     all.pragma_update(None, "user_version", VERSION)?;
     all.commit()?;
-    Ok((db, version == 0))
+    Ok(db)
 }
 
 /// What is known of a log whose file cannot be read.
@@ -138,7 +152,9 @@ pub(super) fn write_label(directory: &Path, epoch: Epoch, settled: Wall) -> std:
     let mut file = fs::File::create(&fresh)?;
     writeln!(file, "{:016x} {}", epoch.0, settled.0)?;
     file.sync_all()?;
-    fs::rename(fresh, directory.join(LABEL))
+    fs::rename(fresh, directory.join(LABEL))?;
+    // The name must not be older than the rows that follow under it.
+    fs::File::open(directory)?.sync_all()
 }
 
 /// Renames the log out of the way, with the time in its name. Returns the new name.

@@ -3,12 +3,13 @@
 //! One table a lane, and the rowid is the seq: rows are appended at the end and found without an index.
 //! `total` counts the lane's bytes up to and including the row, so that sums are differences and nothing is ever scanned.
 
-use super::file::{self, Label, Unfit};
-use crate::row::{Draft, HeldRow, Log, Row};
+use super::epochs::Present;
+use super::file::{self, Unfit};
+use crate::row::{Draft, HeldRow, Row};
 use cotside_protocol::model::{Mono, Now, Provenance, Wall};
-use cotside_protocol::wire::block::{self, Body, Decoder, Encoder, Epoch, Gap, GapCause, Header};
+use cotside_protocol::wire::block::{self, Body, Encoder, Epoch, Gap, GapCause, Header};
 use cotside_protocol::wire::topic::Lane;
-use cotside_protocol::wire::upstream::{LaneSeqs, OutboxStatus};
+use cotside_protocol::wire::upstream::LaneSeqs;
 use cotside_protocol::wire::watermark::Watermark;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
@@ -21,8 +22,6 @@ const GROUP: Duration = Duration::from_secs(60);
 const READ_ROWS_MAX: i64 = 256;
 /// Rows deleted in one transaction.
 const PRUNE_ROWS: u64 = 1024;
-/// Rows counted in one audit of a lane.
-const AUDIT_ROWS: u64 = 4096;
 /// Transactions in which one lane is pruned, once a minute: faster than any bed writes.
 const PRUNE_CHUNKS: usize = 8;
 
@@ -36,11 +35,13 @@ pub(super) struct Life {
 pub(super) struct Ledger {
     pub(super) db: Connection,
     pub(super) life: Life,
-    pub(super) epoch: Epoch,
-    pub(super) predecessor: Option<Epoch>,
+    pub(super) in_memory: bool,
+    pub(super) present: Present,
     pub(super) trusted: Wall,
     pub(super) lanes: [LaneState; 3],
-    encoder: Encoder,
+    /// Names the store whose word the acknowledgements are.
+    pub(super) confirmed_by: Option<String>,
+    pub(super) encoder: Encoder,
 }
 
 /// One lane of the log. What is acknowledged is the hub's word; the file holds a copy that may lag.
@@ -48,7 +49,7 @@ pub(super) struct Ledger {
 pub(super) struct LaneState {
     pub(super) next: u64,
     /// Bytes ever stored in this lane.
-    total: u64,
+    pub(super) total: u64,
     group_at: Option<Mono>,
     pub(super) acked: Watermark,
     /// Gap records that stand in place of rows, by their own seq.
@@ -60,52 +61,66 @@ pub(super) struct LaneState {
 pub(super) struct GapRow {
     pub(super) end: u64,
     /// By how much the lane's `total` grows here although nothing is held.
-    freed: u64,
+    pub(super) freed: u64,
 }
 
 impl LaneState {
     /// Where the row with this seq ends.
-    fn end_of(&self, seq: u64) -> u64 {
+    pub(super) fn end_of(&self, seq: u64) -> u64 {
         self.gaps.get(&seq).map_or(seq + 1, |gap| gap.end)
     }
 
     /// Seqs in [first, end) that have no row of their own because a gap record stands for them.
-    fn replaced(&self, first: u64, end: u64) -> u64 {
+    pub(super) fn replaced(&self, first: u64, end: u64) -> u64 {
         self.gaps.range(first..end).map(|(seq, gap)| gap.end.min(end) - seq - 1).sum()
+    }
+
+    /// The next row stands at the head of a group.
+    pub(super) fn begin_group(&mut self) {
+        self.group_at = None;
     }
 }
 
 impl Ledger {
-    /// A log in a file, or why the file is not fit to be one. The epoch is `fresh` if the log is new.
+    /// A log in a file, going on in the epoch `fresh`, or why the file is not fit to be one. True: nothing was in it.
     pub(super) fn open(directory: &Path, life: Life, fresh: Epoch) -> Result<(Self, bool), Unfit> {
-        let (db, is_new) = file::open(directory)?;
-        let mut ledger = Self::over(db, life, fresh);
-        if is_new {
-            ledger.write_meta()?;
-        } else {
-            ledger.read()?;
-        }
+        let mut ledger = Self::over(file::open(directory)?, life, fresh);
+        ledger.read()?;
+        ledger.begin_epoch(fresh)?;
+        let is_new = ledger.present.place == 1 && ledger.lanes.iter().all(|lane| lane.next == 0);
         Ok((ledger, is_new))
     }
 
-    pub(super) fn in_memory(life: Life, fresh: Epoch) -> rusqlite::Result<Self> {
+    /// The same log without a file. `predecessor`: the epoch that it stands in for.
+    pub(super) fn in_memory(life: Life, fresh: Epoch, predecessor: Option<Epoch>) -> rusqlite::Result<Self> {
         let mut ledger = Self::over(file::open_in_memory()?, life, fresh);
-        ledger.write_meta()?;
+        ledger.in_memory = true;
+        ledger.present.predecessor = predecessor;
         Ok(ledger)
     }
 
     fn over(db: Connection, life: Life, epoch: Epoch) -> Self {
-        db.set_prepared_statement_cache_capacity(32);
-        let lanes = std::array::from_fn(|_| LaneState::default());
-        Self { db, life, epoch, predecessor: None, trusted: Wall(0), lanes, encoder: Encoder::new() }
+        db.set_prepared_statement_cache_capacity(48);
+        Self {
+            db,
+            life,
+            in_memory: false,
+            present: Present::new(epoch),
+            trusted: Wall(0),
+            lanes: std::array::from_fn(|_| LaneState::default()),
+            confirmed_by: None,
+            encoder: Encoder::new(),
+        }
     }
 
     /// Takes up a log where it was left; looks at the last row of each lane and at nothing else.
     fn read(&mut self) -> Result<(), Unfit> {
-        let epoch =
-            meta(&self.db, "epoch")?.ok_or_else(|| Unfit::Damaged("it does not say its epoch".into()))?;
-        self.epoch = Epoch(epoch.cast_unsigned());
-        self.predecessor = meta(&self.db, "predecessor")?.map(|epoch| Epoch(epoch.cast_unsigned()));
+        // Until the fresh epoch begins, everything belongs to earlier ones.
+        self.present.first = LaneSeqs::each(|_| u64::MAX);
+        self.confirmed_by = self
+            .db
+            .query_row("SELECT value FROM words WHERE name = 'confirmed-by'", [], |row| row.get(0))
+            .optional()?;
         self.trusted = Wall(meta(&self.db, "trusted")?.unwrap_or(0));
         for lane in Lane::ALL {
             let state = &mut self.lanes[lane as usize];
@@ -121,33 +136,20 @@ impl Ledger {
             });
             if let Some((seq, total, bytes)) = last.optional()? {
                 let (header, _) = block::peek(&bytes).map_err(|error| Unfit::Damaged(error.to_string()))?;
-                if (header.epoch, header.lane, header.seq) != (self.epoch, lane, seq) {
+                (state.next, state.total) = (state.end_of(seq), total);
+                let owner = self.stretch_at(lane, seq)?.map(|stretch| stretch.epoch);
+                if (Some(header.epoch), header.lane, header.seq) != (owner, lane, seq) {
                     return Err(Unfit::Damaged("its last row is not its own".into()));
                 }
-                (state.next, state.total) = (state.end_of(seq), total);
             }
             let counted = |what: &str| meta(&self.db, &format!("{what}-{}", lane.name()));
+            let state = &mut self.lanes[lane as usize];
             // A log that was pruned empty still knows where it was.
             state.next = state.next.max(unsigned(counted("next")?.unwrap_or(0)));
             state.acked = Watermark::new(unsigned(counted("below")?.unwrap_or(0)).min(state.next));
             state.dropped = unsigned(counted("dropped")?.unwrap_or(0));
         }
         Ok(())
-    }
-
-    pub(super) fn log(&self) -> Log {
-        let next = |lane: Lane| self.lanes[lane as usize].next;
-        Log {
-            epoch: self.epoch,
-            predecessor: self.predecessor,
-            boot: self.life.boot,
-            next: LaneSeqs {
-                alarm: next(Lane::Alarm),
-                numeric: next(Lane::Numeric),
-                waveform: next(Lane::Waveform),
-            },
-            trusted: self.trusted,
-        }
     }
 
     /// The next numerics are a key frame.
@@ -168,13 +170,16 @@ impl Ledger {
 
     fn append_all(&mut self, drafts: &[Draft]) -> rusqlite::Result<Vec<Row>> {
         let mut rows = Vec::with_capacity(drafts.len());
-        let all = self.db.transaction()?;
+        let all = self.db.unchecked_transaction()?;
+        if !self.present.is_written {
+            self.write_epoch()?;
+        }
         for draft in drafts {
             let state = &mut self.lanes[draft.lane as usize];
             let seq = state.next;
             let header = Header {
                 lane: draft.lane,
-                epoch: self.epoch,
+                epoch: self.present.epoch,
                 seq,
                 provenance: draft.provenance,
                 boot: self.life.boot,
@@ -199,10 +204,11 @@ impl Ledger {
             rows.push(Row { lane: draft.lane, seq, bytes: bytes.into() });
         }
         all.commit()?;
+        self.present.is_written = true;
         Ok(rows)
     }
 
-    /// Rows from `from` on without a hole, at least one if there is any below `next`. What is missing becomes a gap record.
+    /// Rows from `from` on without a hole and of one epoch, at least one if it has any. What is missing becomes a gap record.
     pub(super) fn rows(
         &mut self,
         now: Now,
@@ -210,13 +216,16 @@ impl Ledger {
         from: u64,
         bytes_max: usize,
     ) -> rusqlite::Result<Vec<HeldRow>> {
+        let Some(stretch) = self.stretch_at(lane, from)? else { return Ok(Vec::new()) };
         self.recut(now, lane, from)?;
         let mut found = Vec::new();
         {
-            let query =
-                format!("SELECT seq, bytes FROM {} WHERE seq >= ?1 ORDER BY seq LIMIT ?2", lane.name());
+            let query = format!(
+                "SELECT seq, bytes FROM {} WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT ?3",
+                lane.name()
+            );
             let mut query = self.db.prepare_cached(&query)?;
-            let mut rows = query.query(params![signed(from), READ_ROWS_MAX])?;
+            let mut rows = query.query(params![signed(from), signed(stretch.end), READ_ROWS_MAX])?;
             let mut size = 0;
             while let Some(row) = rows.next()? {
                 let (seq, bytes) = (unsigned(row.get(0)?), row.get::<_, Vec<u8>>(1)?);
@@ -234,126 +243,16 @@ impl Ledger {
                 held.push(self.fill(now, lane, expected, seq)?);
             }
             let end = self.lanes[lane as usize].end_of(seq);
-            held.push(match self.is_whole(lane, seq, &bytes) {
+            held.push(match is_whole(stretch.epoch, lane, seq, &bytes) {
                 true => HeldRow { seq, end, bytes: bytes.into() },
                 false => self.replace_damaged(now, lane, seq, end, &bytes)?,
             });
             expected = end;
         }
-        let next = self.lanes[lane as usize].next;
-        if held.is_empty() && from < next {
-            held.push(self.fill(now, lane, from, next)?);
+        if held.is_empty() && from < stretch.end {
+            held.push(self.fill(now, lane, from, stretch.end)?);
         }
         Ok(held)
-    }
-
-    /// A gap record of which the hub already holds the first part stands for the rest only.
-    fn recut(&mut self, now: Now, lane: Lane, from: u64) -> rusqlite::Result<()> {
-        let cut = self.lanes[lane as usize].gaps.range(..from).next_back();
-        let Some((seq, end)) = cut.map(|(seq, gap)| (*seq, gap.end)).filter(|(_, end)| *end > from) else {
-            return Ok(());
-        };
-        let query = format!("SELECT bytes FROM {} WHERE seq = ?1", lane.name());
-        let bytes: Option<Vec<u8>> = self.db.query_row(&query, [signed(seq)], |row| row.get(0)).optional()?;
-        let block = bytes.and_then(|bytes| Decoder::new().decode(&bytes).ok());
-        let (cause, span) = match block.map(|(block, _)| block.body) {
-            Some(Body::Gap(gap)) => (gap.cause, Some((gap.from, gap.to))),
-            Some(Body::Numerics(_) | Body::Waveforms(_) | Body::Record(_)) | None => {
-                (GapCause::StoreLost, None)
-            }
-        };
-        self.write_gap(now, lane, (seq, end), (from, end), cause, span)?;
-        Ok(())
-    }
-
-    fn fill(&mut self, now: Now, lane: Lane, first: u64, end: u64) -> rusqlite::Result<HeldRow> {
-        self.write_gap(now, lane, (first, end), (first, end), GapCause::StoreLost, None)
-    }
-
-    fn is_whole(&self, lane: Lane, seq: u64, bytes: &[u8]) -> bool {
-        block::peek(bytes).is_ok_and(|(header, length)| {
-            length == bytes.len() && (header.lane, header.seq, header.epoch) == (lane, seq, self.epoch)
-        })
-    }
-
-    fn replace_damaged(
-        &mut self,
-        now: Now,
-        lane: Lane,
-        seq: u64,
-        end: u64,
-        bytes: &[u8],
-    ) -> rusqlite::Result<HeldRow> {
-        tracing::warn!(lane = lane.name(), seq, "a row was damaged on disk; a gap record stands for it");
-        self.db
-            .execute("INSERT INTO damaged VALUES (?1, ?2, ?3)", params![lane as i64, signed(seq), bytes])?;
-        self.write_gap(now, lane, (seq, end), (seq, end), GapCause::StoreLost, None)
-    }
-
-    /// Replaces the rows of `old` by one gap record that stands for `new`. `span`: when the data was measured, if known.
-    pub(super) fn write_gap(
-        &mut self,
-        now: Now,
-        lane: Lane,
-        old: (u64, u64),
-        new: (u64, u64),
-        cause: GapCause,
-        span: Option<(Wall, Wall)>,
-    ) -> rusqlite::Result<HeldRow> {
-        let (first, end) = new;
-        let all = self.db.transaction()?;
-        let before = neighbour(&all, lane, "seq < ?1 ORDER BY seq DESC", old.0)?;
-        let after = neighbour(&all, lane, "seq >= ?1 ORDER BY seq", end)?;
-        // The lane's sum just before the row that follows, whatever became of the rows between.
-        let total = after.map_or(self.lanes[lane as usize].total, |after| after.total - after.length);
-        let freed = total.saturating_sub(before.map_or(0, |before| before.total));
-        let unknown =
-            (before.map_or(now.wall, |before| before.until), after.map_or(now.wall, |after| after.until));
-        let (from, to) = span.unwrap_or(unknown);
-        let body = Body::Gap(Gap { cause, link: None, from, to, seqs: Some(new), count: Some(end - first) });
-        let header = Header {
-            lane,
-            epoch: self.epoch,
-            seq: first,
-            provenance: self.life.provenance,
-            boot: self.life.boot,
-            mono: now.mono,
-            wall: from,
-            span_us: u32::try_from(to.0.saturating_sub(from.0).max(0)).unwrap_or(u32::MAX),
-        };
-        let mut bytes = Vec::new();
-        Encoder::new().encode(&header, &body, &mut bytes);
-        let delete = format!("DELETE FROM {} WHERE seq >= ?1 AND seq < ?2", lane.name());
-        all.execute(&delete, [signed(old.0), signed(end)])?;
-        let forget = "DELETE FROM gaps WHERE lane = ?1 AND seq >= ?2 AND seq < ?3";
-        all.execute(forget, params![lane as i64, signed(old.0), signed(end)])?;
-        put(&all, lane, Placed { seq: first, until: to, total, head: true }, &bytes)?;
-        let gap = GapRow { end, freed: freed.saturating_sub(bytes.len() as u64) };
-        let remember = "INSERT INTO gaps VALUES (?1, ?2, ?3, ?4)";
-        all.execute(remember, params![lane as i64, signed(first), signed(end), signed(gap.freed)])?;
-        let mut dropped = self.lanes[lane as usize].dropped;
-        if cause == GapCause::DroppedByPolicy && old == new {
-            dropped += end - first;
-            set_meta(&all, &format!("dropped-{}", lane.name()), signed(dropped))?;
-        }
-        all.commit()?;
-        let state = &mut self.lanes[lane as usize];
-        state.gaps.retain(|seq, _| !(old.0..end).contains(seq));
-        state.gaps.insert(first, gap);
-        state.dropped = dropped;
-        if lane == Lane::Numeric {
-            // The key frame of the minute may have been among the rows.
-            self.encoder.restart();
-        }
-        Ok(HeldRow { seq: first, end, bytes: bytes.into() })
-    }
-
-    /// The hub's word on what it has committed in a lane.
-    pub(super) fn settle(&mut self, lane: Lane, below: u64, ranges: &[(u64, u64)]) {
-        let state = &mut self.lanes[lane as usize];
-        let mut acked = Watermark::new(below.min(state.next));
-        ranges.iter().for_each(|&(first, end)| acked.insert(first, end.min(state.next)));
-        state.acked = acked;
     }
 
     /// Deletes rows that the hub has had for long enough, as many as a minute may take.
@@ -365,7 +264,7 @@ impl Ledger {
                 chunks += 1;
             }
         }
-        Ok(())
+        self.forget_epochs()
     }
 
     /// Deletes the oldest rows of [first, end), those that ended before `before` only. True: there may be more.
@@ -406,66 +305,6 @@ impl Ledger {
         Ok(first.map(unsigned))
     }
 
-    /// Rows and bytes that the hub has not said it has.
-    pub(super) fn status(&self, now: Wall) -> rusqlite::Result<OutboxStatus> {
-        let mut status = OutboxStatus::default();
-        for lane in Lane::ALL {
-            let state = &self.lanes[lane as usize];
-            status.dropped_rows += state.dropped;
-            let mut from = 0;
-            loop {
-                let (first, end) = state.acked.hole(from);
-                let end = end.min(state.next);
-                if first >= end {
-                    break;
-                }
-                status.waiting_rows += (end - first) - state.replaced(first, end);
-                let (bytes, oldest) = self.weigh(lane, first, end)?;
-                status.waiting_bytes += bytes;
-                if let Some(until) = oldest {
-                    let age = now.millis().saturating_sub(until.millis());
-                    status.oldest_ms = status.oldest_ms.max(u64::try_from(age).unwrap_or(0));
-                }
-                from = end;
-            }
-        }
-        Ok(status)
-    }
-
-    /// Bytes of the rows in [first, end), and when the first of them ended.
-    fn weigh(&self, lane: Lane, first: u64, end: u64) -> rusqlite::Result<(u64, Option<Wall>)> {
-        let head = format!(
-            "SELECT total, length(bytes), until FROM {} WHERE seq >= ?1 AND seq < ?2 ORDER BY seq LIMIT 1",
-            lane.name()
-        );
-        let head = self.db.prepare_cached(&head)?.query_row([signed(first), signed(end)], |row| {
-            Ok((unsigned(row.get(0)?), unsigned(row.get(1)?), Wall(row.get(2)?)))
-        });
-        let Some((head_total, length, until)) = head.optional()? else { return Ok((0, None)) };
-        let tail = format!("SELECT total FROM {} WHERE seq < ?1 ORDER BY seq DESC LIMIT 1", lane.name());
-        let tail: i64 = self.db.prepare_cached(&tail)?.query_row([signed(end)], |row| row.get(0))?;
-        let inside = self.lanes[lane as usize].gaps.range(first + 1..end).map(|(_, gap)| gap.freed).sum();
-        let bytes = (unsigned(tail).saturating_sub(head_total) + length).saturating_sub(inside);
-        Ok((bytes, Some(until)))
-    }
-
-    /// Counts the oldest rows that the hub does not have against what was stored, acknowledged and dropped: how many are missing.
-    pub(super) fn audit(&self, lane: Lane) -> rusqlite::Result<u64> {
-        let state = &self.lanes[lane as usize];
-        let (first, end) = state.acked.hole(0);
-        // The hub may have the first part of what a gap record stands for.
-        let cut = state.gaps.range(..first).next_back().map_or(first, |(_, gap)| gap.end);
-        let first = first.max(cut);
-        let end = end.min(state.next).min(first + AUDIT_ROWS);
-        if first >= end {
-            return Ok(0);
-        }
-        let count = format!("SELECT count(*) FROM {} WHERE seq >= ?1 AND seq < ?2", lane.name());
-        let held: i64 =
-            self.db.prepare_cached(&count)?.query_row([signed(first), signed(end)], |row| row.get(0))?;
-        Ok((end - first - state.replaced(first, end)).saturating_sub(unsigned(held)))
-    }
-
     /// The latest moment that is on disk: whatever the agent did after it is not.
     pub(super) fn heartbeat(&self) -> rusqlite::Result<Option<Wall>> {
         let mut latest = meta(&self.db, "heartbeat")?;
@@ -483,9 +322,10 @@ impl Ledger {
     /// Writes what the file should know beside the rows. Acknowledgements only: the hub says them again at every welcome.
     pub(super) fn write_meta(&mut self) -> rusqlite::Result<()> {
         let all = self.db.transaction()?;
-        set_meta(&all, "epoch", self.epoch.0.cast_signed())?;
-        if let Some(epoch) = self.predecessor {
-            set_meta(&all, "predecessor", epoch.0.cast_signed())?;
+        if let Some(store) = &self.confirmed_by {
+            let say =
+                "INSERT INTO words VALUES ('confirmed-by', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1";
+            all.execute(say, [store])?;
         }
         set_meta(&all, "trusted", self.trusted.0)?;
         for lane in Lane::ALL {
@@ -495,17 +335,6 @@ impl Ledger {
             set_meta(&all, &format!("dropped-{}", lane.name()), signed(state.dropped))?;
         }
         all.commit()
-    }
-
-    /// For the label: the hub has everything up to here.
-    pub(super) fn settled(&self, now: Wall) -> rusqlite::Result<Wall> {
-        let oldest = self.status(now)?.oldest_ms;
-        Ok(now - Duration::from_millis(oldest))
-    }
-
-    pub(super) fn name_predecessor(&mut self, label: Label) -> rusqlite::Result<()> {
-        self.predecessor = label.epoch;
-        self.write_meta()
     }
 
     pub(super) fn used_bytes(&self) -> rusqlite::Result<u64> {
@@ -532,15 +361,21 @@ fn encode(encoder: &mut Encoder, header: &Header, body: &Body) -> Vec<u8> {
     bytes
 }
 
-/// What the file knows of a row beside its bytes.
-struct Placed {
-    seq: u64,
-    until: Wall,
-    total: u64,
-    head: bool,
+fn is_whole(epoch: Epoch, lane: Lane, seq: u64, bytes: &[u8]) -> bool {
+    block::peek(bytes).is_ok_and(|(header, length)| {
+        length == bytes.len() && (header.lane, header.seq, header.epoch) == (lane, seq, epoch)
+    })
 }
 
-fn put(all: &Transaction<'_>, lane: Lane, at: Placed, bytes: &[u8]) -> rusqlite::Result<()> {
+/// What the file knows of a row beside its bytes.
+pub(super) struct Placed {
+    pub(super) seq: u64,
+    pub(super) until: Wall,
+    pub(super) total: u64,
+    pub(super) head: bool,
+}
+
+pub(super) fn put(all: &Transaction<'_>, lane: Lane, at: Placed, bytes: &[u8]) -> rusqlite::Result<()> {
     let insert = match lane {
         Lane::Alarm => "INSERT INTO alarm VALUES (?1, ?2, ?3, ?4, ?5)",
         Lane::Numeric => "INSERT INTO numeric VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -552,13 +387,18 @@ fn put(all: &Transaction<'_>, lane: Lane, at: Placed, bytes: &[u8]) -> rusqlite:
 }
 
 #[derive(Clone, Copy)]
-struct Neighbour {
-    total: u64,
-    length: u64,
-    until: Wall,
+pub(super) struct Neighbour {
+    pub(super) total: u64,
+    pub(super) length: u64,
+    pub(super) until: Wall,
 }
 
-fn neighbour(db: &Connection, lane: Lane, side: &str, seq: u64) -> rusqlite::Result<Option<Neighbour>> {
+pub(super) fn neighbour(
+    db: &Connection,
+    lane: Lane,
+    side: &str,
+    seq: u64,
+) -> rusqlite::Result<Option<Neighbour>> {
     let query = format!("SELECT total, length(bytes), until FROM {} WHERE {side} LIMIT 1", lane.name());
     let row = db.query_row(&query, [signed(seq)], |row| {
         let (total, length) = (unsigned(row.get(0)?), unsigned(row.get(1)?));
@@ -573,7 +413,7 @@ fn meta(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
         .optional()
 }
 
-fn set_meta(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+pub(super) fn set_meta(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
         .execute(params![name, value])?;
     Ok(())
@@ -584,6 +424,6 @@ pub(super) fn signed(number: u64) -> i64 {
     number.cast_signed()
 }
 
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     number.cast_unsigned()
 }

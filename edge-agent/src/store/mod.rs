@@ -3,11 +3,14 @@
 //! The store never refuses. A file that cannot be read is set aside and a new log begins, which names its predecessor;
 //! where no file can be written the log lives in memory, bounded, and the bed is told so. Both are the same [`Ledger`].
 
+mod epochs;
 mod file;
+mod gaps;
 mod ledger;
 mod passed;
 mod room;
 mod run;
+mod weigh;
 
 pub use passed::passed;
 pub use run::{ASKS_MAX, FROM_STORE_MAX, REQUESTS_MAX, Wires, run};
@@ -43,8 +46,6 @@ pub struct Settings {
     pub grace: Duration,
     /// How long the bed gathers streaming data before it hands them over.
     pub loss_window: Duration,
-    /// How long streaming rows may wait for company before they are committed; alarms and checkpoints never wait.
-    pub hold: Duration,
     pub provenance: Provenance,
     pub software: String,
 }
@@ -57,7 +58,6 @@ impl Default for Settings {
             memory_bytes: 3 << 20,
             grace: Duration::from_secs(3600),
             loss_window: Duration::from_secs(1),
-            hold: Duration::ZERO,
             provenance: Provenance::Live,
             software: format!("edge-agent {}", env!("CARGO_PKG_VERSION")),
         }
@@ -69,14 +69,18 @@ impl Default for Settings {
 pub enum Ask {
     /// Rows of a lane from a seq on, about so many bytes; answered by [`FromStore::Rows`].
     Rows { lane: Lane, from: u64, bytes_max: usize },
-    /// What the hub has committed of this epoch.
+    /// Earlier epochs from a place on; answered by [`FromStore::Past`].
+    Past { lane: Lane, from: u64 },
+    /// What is said to be settled from now on is the word of the hub's store of this name.
+    ConfirmedBy(String),
+    /// What the hub has committed of an epoch: this, and nothing else of it.
     Settled { epoch: Epoch, lane: Lane, below: u64, ranges: Vec<(u64, u64)> },
     /// The hub's clock, proved by its certificate.
     Trusted(Wall),
     /// The live stream resumes: the next numerics are a key frame.
     KeyFrame,
-    /// The hub holds more of this epoch than the log ever had: an older copy of the log was put back.
-    SetBack { epoch: Epoch },
+    /// The hub claims rows of this epoch that were never written.
+    Disputed { epoch: Epoch },
 }
 
 /// The log and where it lives.
@@ -97,33 +101,33 @@ struct Trouble {
 }
 
 impl Store {
-    /// Opens the log in the settings' directory, whatever is there, and writes down that the agent starts and since when it was not there.
+    /// Opens the log in the settings' directory, whatever is there, begins an epoch, and writes down that the agent starts and since
+    /// when it was not there.
     pub fn open(settings: Settings, now: Now) -> Self {
         let life = Life { boot: random() as u32, provenance: settings.provenance };
         let mut trouble = None;
-        let opened = open_on_disk(&settings, life, now, &mut trouble);
-        let (mut ledger, in_memory) = match opened {
+        let opened = open_on_disk(&settings, life, now, &mut trouble).and_then(|(mut ledger, lost)| {
+            let mut first = started(&settings, &ledger, now);
+            first.extend(lost);
+            first.extend(absence(&ledger, &settings, now));
+            begin(&mut ledger, &settings, now, &first).map(|()| ledger)
+        });
+        let (ledger, in_memory) = match opened {
             Ok(ledger) => (ledger, false),
             Err(place) => {
                 trouble = Some(lasting(format!(
                     "The log cannot be written to {}: {place}. New data is kept in memory only and is lost at a restart.",
                     settings.directory.display()
                 )));
-                (memory(life, file::read_label(&settings.directory).epoch), true)
+                let mut ledger = memory(life, file::read_label(&settings.directory).epoch);
+                if let Err(error) = ledger.append(&started(&settings, &ledger, now)) {
+                    tracing::error!(%error, "the start could not be written down");
+                }
+                (ledger, true)
             }
         };
         if !in_memory {
             file::take_reserve(&settings.directory);
-        }
-        let started = Record::Started {
-            boot: format!("{:08x}", life.boot),
-            predecessor: ledger.predecessor.map(|epoch| format!("{:016x}", epoch.0)),
-            software: settings.software.clone(),
-        };
-        let mut first = record(settings.provenance, now, &started).into_iter().collect::<Vec<_>>();
-        first.extend(absence(&ledger, &settings, now));
-        if let Err(error) = ledger.append(&first) {
-            tracing::warn!(%error, "the start could not be written to the log");
         }
         Self {
             settings,
@@ -219,19 +223,40 @@ impl Store {
                 told.push(FromStore::Rows { lane, from, rows });
             }
             Ask::Settled { epoch, lane, below, ranges } => {
-                if epoch == self.ledger.epoch {
-                    self.ledger.settle(lane, below, &ranges);
+                if let Err(error) = self.ledger.settle(epoch, lane, below, &ranges) {
+                    tracing::warn!(%error, lane = lane.name(), "what the hub has could not be noted");
+                }
+            }
+            Ask::Past { lane, from } => match self.ledger.past(lane, from) {
+                Ok(epochs) => told.push(FromStore::Past { lane, from, epochs }),
+                // The question is asked again in its time.
+                Err(error) => tracing::warn!(%error, "earlier epochs could not be read"),
+            },
+            Ask::ConfirmedBy(store) => {
+                if let Err(error) = self.ledger.confirmed_by(&store) {
+                    tracing::warn!(%error, "the name of the hub's store could not be noted");
                 }
             }
             Ask::Trusted(wall) => self.ledger.trusted = self.ledger.trusted.max(wall),
             Ask::KeyFrame => self.ledger.key_frame(),
-            Ask::SetBack { epoch } => {
-                if epoch == self.ledger.epoch
-                    && let Err(error) = self.begin_anew(now, "is older than what the hub has of it", told)
-                {
-                    self.move_to_memory(&error, &[], told);
-                }
+            Ask::Disputed { epoch } if epoch == self.ledger.present.epoch => self.dispute(now, told),
+            Ask::Disputed { .. } => {}
+        }
+    }
+
+    /// Nothing leaves the log on the word of a hub that claims what was never written: what it does not have by an earlier word is
+    /// sent again, and new rows get a name of which it has claimed nothing.
+    fn dispute(&mut self, now: Now, told: &mut Vec<FromStore>) {
+        tracing::warn!("the hub claims rows that were never written; a new epoch begins");
+        match self.ledger.dispute(Epoch(random())) {
+            Ok(()) => {
+                let words = "The hub says that it holds data of this gateway that were never written here. \
+                             Nothing is taken as delivered on that word.";
+                self.trouble = Some(Trouble { words: words.into(), ends_at: Some(now.mono + WORDS_STAY) });
+                self.label(now);
+                told.push(FromStore::Log(self.ledger.log()));
             }
+            Err(error) => self.move_to_memory(&error, &[], told),
         }
     }
 
@@ -286,12 +311,8 @@ impl Store {
     }
 
     fn label(&self, now: Now) {
-        if self.in_memory {
-            return;
-        }
-        let settled = self.ledger.settled(now.wall).unwrap_or(now.wall);
-        if let Err(error) = file::write_label(&self.settings.directory, self.ledger.epoch, settled) {
-            tracing::debug!(%error, "the log's label could not be written");
+        if !self.in_memory {
+            label(&self.ledger, &self.settings, now);
         }
     }
 
@@ -312,7 +333,7 @@ impl Store {
     /// Sets the file aside and begins a new log on disk.
     fn begin_anew(&mut self, now: Now, why: &str, told: &mut Vec<FromStore>) -> rusqlite::Result<()> {
         let label = Label {
-            epoch: Some(self.ledger.epoch),
+            epoch: Some(self.ledger.present.epoch),
             settled: self
                 .ledger
                 .settled(now.wall)
@@ -323,6 +344,9 @@ impl Store {
         // The old connection must be gone before its file is renamed.
         self.ledger = memory(self.ledger.life, label.epoch);
         let fresh = set_aside_and_open(&self.settings, self.ledger.life, now, label);
+        let fresh = fresh.and_then(|(mut ledger, lost, aside)| {
+            begin(&mut ledger, &self.settings, now, &lost).map(|()| (ledger, aside))
+        });
         match fresh {
             Ok((ledger, aside)) => {
                 self.ledger = ledger;
@@ -342,7 +366,7 @@ impl Store {
         self.trouble = Some(lasting(format!(
             "The log cannot be written to disk: {error}. New data is kept in memory only and is lost at a restart."
         )));
-        self.ledger = memory(self.ledger.life, Some(self.ledger.epoch));
+        self.ledger = memory(self.ledger.life, Some(self.ledger.present.epoch));
         self.in_memory = true;
         told.push(FromStore::Log(self.ledger.log()));
         match self.ledger.append(drafts) {
@@ -360,12 +384,10 @@ impl Store {
         self.tried_at = now.mono;
         let mut trouble = None;
         let life = self.ledger.life;
-        let opened = open_on_disk(&self.settings, life, now, &mut trouble);
-        let Ok(mut ledger) = opened else { return };
         // A file that opens may still refuse to be written.
-        if ledger.beat(now.wall).is_err() {
-            return;
-        }
+        let opened = open_on_disk(&self.settings, life, now, &mut trouble)
+            .and_then(|(mut ledger, lost)| begin(&mut ledger, &self.settings, now, &lost).map(|()| ledger));
+        let Ok(ledger) = opened else { return };
         tracing::info!("the log is on disk again");
         self.ledger = ledger;
         self.in_memory = false;
@@ -374,33 +396,30 @@ impl Store {
     }
 }
 
+/// The log of the directory in a fresh epoch that is not yet written, and what to write down of a log that is gone.
 fn open_on_disk(
     settings: &Settings,
     life: Life,
     now: Now,
     trouble: &mut Option<Trouble>,
-) -> Result<Ledger, String> {
+) -> Result<(Ledger, Vec<Draft>), String> {
     let label = file::read_label(&settings.directory);
     let mut opened = Ledger::open(&settings.directory, life, Epoch(random()));
     if matches!(opened, Err(Unfit::Place(_))) && file::give_reserve(&settings.directory) {
         opened = Ledger::open(&settings.directory, life, Epoch(random()));
     }
     match opened {
-        Ok((ledger, false)) => Ok(ledger),
-        Ok((mut ledger, true)) => {
-            // A new file beside an old label: the log is gone, its name is not.
-            if label.epoch.is_some() {
-                ledger.name_predecessor(label).map_err(|error| error.to_string())?;
-                lose(&mut ledger, settings, now, label);
-            }
-            let _ = file::write_label(&settings.directory, ledger.epoch, now.wall);
-            Ok(ledger)
+        // A new file beside an old label: the log is gone, its name is not.
+        Ok((mut ledger, true)) if label.epoch.is_some() => {
+            ledger.present.predecessor = label.epoch;
+            Ok((ledger, lost(settings, now, label)))
         }
+        Ok((ledger, _)) => Ok((ledger, Vec::new())),
         Err(Unfit::Place(place)) => Err(place),
         Err(why @ (Unfit::Damaged(_) | Unfit::Newer(_))) => {
-            let (ledger, aside) = set_aside_and_open(settings, life, now, label)?;
+            let (ledger, lost, aside) = set_aside_and_open(settings, life, now, label)?;
             *trouble = Some(passing(now, &why.to_string(), &aside));
-            Ok(ledger)
+            Ok((ledger, lost))
         }
     }
 }
@@ -410,31 +429,54 @@ fn set_aside_and_open(
     life: Life,
     now: Now,
     label: Label,
-) -> Result<(Ledger, PathBuf), String> {
+) -> Result<(Ledger, Vec<Draft>, PathBuf), String> {
     let aside = file::set_aside(&settings.directory, now.wall).map_err(|error| error.to_string())?;
     tracing::warn!(aside = %aside.display(), "the log was set aside and a new one begins");
     let (mut ledger, _) =
         Ledger::open(&settings.directory, life, Epoch(random())).map_err(|unfit| unfit.to_string())?;
-    ledger.name_predecessor(label).map_err(|error| error.to_string())?;
-    lose(&mut ledger, settings, now, label);
-    let _ = file::write_label(&settings.directory, ledger.epoch, now.wall);
-    Ok((ledger, aside))
+    ledger.present.predecessor = label.epoch;
+    Ok((ledger, lost(settings, now, label), aside))
 }
 
-/// Writes down what a log that is gone may have held.
-fn lose(ledger: &mut Ledger, settings: &Settings, now: Now, label: Label) {
-    let written = label.written.unwrap_or(now.wall).min(now.wall);
-    let from = label.settled.unwrap_or(written).min(written);
-    let lost = gaps(settings.provenance, now, GapCause::StoreLost, from, now.wall);
-    if let Err(error) = ledger.append(&lost) {
-        tracing::warn!(%error, "the loss could not be written down");
+/// Writes the fresh epoch and its first rows. No hub hears of an epoch that is not on disk, and the label knows it first: whatever
+/// is lost in between, no epoch is ever named as predecessor by two others.
+fn begin(ledger: &mut Ledger, settings: &Settings, now: Now, first: &[Draft]) -> Result<(), String> {
+    label(ledger, settings, now);
+    let mut written = ledger.append(first);
+    if written.as_ref().is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DiskFull)) {
+        file::give_reserve(&settings.directory);
+        let cap = ledger.used_bytes().map_err(|error| error.to_string())? / 8 * 7;
+        ledger.make_room(now, cap).map_err(|error| error.to_string())?;
+        written = ledger.append(first);
+    }
+    written.map(drop).map_err(|error| error.to_string())
+}
+
+fn label(ledger: &Ledger, settings: &Settings, now: Now) {
+    let settled = ledger.settled(now.wall).unwrap_or(now.wall);
+    if let Err(error) = file::write_label(&settings.directory, ledger.present.epoch, settled) {
+        tracing::debug!(%error, "the log's label could not be written");
     }
 }
 
+/// What a log that is gone may have held.
+fn lost(settings: &Settings, now: Now, label: Label) -> Vec<Draft> {
+    let written = label.written.unwrap_or(now.wall).min(now.wall);
+    let from = label.settled.unwrap_or(written).min(written);
+    gaps(settings.provenance, now, GapCause::StoreLost, from, now.wall)
+}
+
 fn memory(life: Life, predecessor: Option<Epoch>) -> Ledger {
-    let mut ledger = Ledger::in_memory(life, Epoch(random())).expect("SQLite opens a database in memory");
-    ledger.predecessor = predecessor;
-    ledger
+    Ledger::in_memory(life, Epoch(random()), predecessor).expect("SQLite opens a database in memory")
+}
+
+fn started(settings: &Settings, ledger: &Ledger, now: Now) -> Vec<Draft> {
+    let started = Record::Started {
+        boot: format!("{:08x}", ledger.life.boot),
+        predecessor: ledger.present.predecessor.map(|epoch| format!("{:016x}", epoch.0)),
+        software: settings.software.clone(),
+    };
+    record(settings.provenance, now, &started).into_iter().collect()
 }
 
 /// A gap record on every lane for the time the agent was not there.
@@ -442,7 +484,7 @@ fn absence(ledger: &Ledger, settings: &Settings, now: Now) -> Vec<Draft> {
     match ledger.heartbeat() {
         Ok(Some(last)) if last < now.wall => {
             // When the last moment was written, streaming data of this long were heard and not yet committed.
-            let from = last - settings.loss_window - settings.hold;
+            let from = last - settings.loss_window;
             gaps(settings.provenance, now, GapCause::AgentDown, from, now.wall)
         }
         Ok(_) => Vec::new(),

@@ -121,7 +121,9 @@ impl Ledger {
                 continue;
             }
             let gap = state.gaps.range(first..).next().map_or(u64::MAX, |(seq, _)| *seq);
-            return Ok(Some((first, end.min(gap).min(state.next))));
+            // A gap record stands for rows of one epoch.
+            let owner = self.stretch_at(lane, first)?.map_or(state.next, |owner| owner.end);
+            return Ok(Some((first, end.min(gap).min(owner))));
         }
         Ok(None)
     }

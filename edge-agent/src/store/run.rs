@@ -11,8 +11,7 @@
 use super::{Ask, Store};
 use crate::row::{BedNotice, Draft, FromStore, LinkIndex, Log, StoreRequest};
 use anyhow::{Context, Result, bail};
-use cotside_protocol::model::{Mono, StoreToken};
-use cotside_protocol::wire::topic::Lane;
+use cotside_protocol::model::StoreToken;
 use cotside_protocol::wire::upstream::OutboxStatus;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
@@ -57,7 +56,6 @@ enum Done {
 
 /// Runs until asked to stop, then writes what is left and closes the file.
 pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -> Result<()> {
-    let hold = store.settings.hold;
     let (work, to_do) = mpsc::channel(WORK_MAX);
     let (done, mut finished) = mpsc::channel(DONE_MAX);
     let mut shelf = Shelf { trouble: Some(store.trouble()).filter(Option::is_some), ..Shelf::default() };
@@ -67,19 +65,14 @@ pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -
         .context("the store's thread could not be started")?;
     let mut tick = tokio::time::interval(TICK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut held = Held::default();
     let mut next: Option<Work> = None;
     let mut stopping = false;
     loop {
         if stopping && next.is_none() {
             next = match wires.requests.try_recv() {
                 Ok(request) => Some(Work::Append(request)),
-                Err(_) => held.take().map(Work::Append).or(Some(Work::Close)),
+                Err(_) => Some(Work::Close),
             };
-        }
-        let now = clock.now().mono;
-        if next.is_none() && held.due.is_some_and(|due| due <= now) {
-            next = held.take().map(Work::Append);
         }
         tokio::select! {
             biased;
@@ -102,11 +95,10 @@ pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -
                 Err(_) => shelf.bed_left(),
             },
             Some(request) = wires.requests.recv(), if next.is_none() && !stopping => {
-                next = held.add(request, now, hold).map(Work::Append);
+                next = Some(Work::Append(request));
             },
             Some(ask) = wires.asks.recv(), if next.is_none() && !stopping => next = Some(Work::Ask(ask)),
             _ = tick.tick(), if next.is_none() && !stopping => next = Some(Work::Tick),
-            () = sleep_until(&clock, held.due), if held.due.is_some() && next.is_none() => {},
         }
     }
     if thread.join().is_err() {
@@ -170,42 +162,6 @@ fn write(mut store: Store, clock: Clock, mut work: Receiver<Work>, done: Sender<
         }
     }
     store.close(clock.now());
-}
-
-/// Streaming drafts that wait for company.
-#[derive(Default)]
-struct Held {
-    request: Option<StoreRequest>,
-    due: Option<Mono>,
-}
-
-impl Held {
-    /// Returns what must be committed now.
-    fn add(&mut self, request: StoreRequest, now: Mono, hold: Duration) -> Option<StoreRequest> {
-        let is_urgent = hold.is_zero()
-            || !request.checkpoints.is_empty()
-            || request.drafts.iter().any(|draft| draft.lane == Lane::Alarm);
-        let held = self.request.get_or_insert(StoreRequest { drafts: Vec::new(), checkpoints: Vec::new() });
-        held.drafts.extend(request.drafts);
-        held.checkpoints.extend(request.checkpoints);
-        if is_urgent || held.drafts.len() >= WORK_MAX {
-            return self.take();
-        }
-        self.due.get_or_insert(now + hold);
-        None
-    }
-
-    fn take(&mut self) -> Option<StoreRequest> {
-        self.due = None;
-        self.request.take()
-    }
-}
-
-async fn sleep_until(clock: &Clock, at: Option<Mono>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(clock.instant(at).into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// What waits for its reader.

@@ -133,7 +133,8 @@ fn a_disk_that_refuses_moves_the_log_to_memory_and_back_once_the_hub_has_it_all(
     }
     store.tick(at(101).after(RETURN_EVERY), &mut told);
     let Some(FromStore::Log(back)) = told.first() else { panic!("the log on disk again") };
-    assert_eq!((back.epoch, back.next), (on_disk.epoch, on_disk.next));
+    assert_eq!((back.predecessor, back.next), (Some(on_disk.epoch), on_disk.next));
+    assert!(in_memory.in_memory && !back.in_memory);
     assert!(!store.is_in_memory());
     assert_eq!(store.trouble(), None);
     assert_eq!(stored(&append(&mut store, 200, &[Lane::Waveform]))[0].seq, on_disk.next.waveform);
@@ -150,7 +151,8 @@ fn a_row_that_vanished_is_noticed_and_what_was_dropped_or_acknowledged_is_not_mi
     let cap = store.ledger.used_bytes().unwrap() / 2;
     assert!(!store.ledger.make_room(at(600), cap).unwrap().is_empty());
     assert_eq!(store.ledger.audit(Lane::Waveform).unwrap(), 0, "a gap record stands for what was dropped");
-    store.ledger.settle(Lane::Waveform, 5, &[(590, 599)]);
+    let epoch = store.log().epoch;
+    store.ledger.settle(epoch, Lane::Waveform, 5, &[(590, 599)]).unwrap();
     assert_eq!(store.ledger.audit(Lane::Waveform).unwrap(), 0);
     store.ledger.db.execute("DELETE FROM waveform WHERE seq IN (580, 583)", []).unwrap();
     assert_eq!(store.ledger.audit(Lane::Waveform).unwrap(), 2);

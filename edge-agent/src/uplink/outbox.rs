@@ -4,9 +4,11 @@
 //! and that this conversation has not sent is a *hole*. New rows go at once and close their own hole: that is the live position.
 //! Older holes are filled behind it, alarm lane first, with little in flight: that is the backlog position. Nothing else is remembered,
 //! so whatever becomes of a connection, the next welcome starts from the truth. A row counts as delivered by the hub's
-//! acknowledgement alone; MQTT's own only frees its slot.
+//! acknowledgement alone; MQTT's own only frees its slot. Seqs go on from one epoch of the log to the next, so one set a lane says
+//! what the hub has; rows are sent only where the hub has said what it holds: in the present epoch, and in those that were recalled.
 
 mod conversation;
+mod past;
 mod rows;
 
 use crate::row::{FromStore, Log, UplinkRequest};
@@ -18,6 +20,7 @@ use cotside_protocol::wire::downstream::{Ack, Alive, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Lane, Upstream};
 use cotside_protocol::wire::upstream::{Announce, Provenance, Status};
 use cotside_protocol::wire::watermark::Watermark;
+use past::Recalled;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -40,6 +43,8 @@ const REFUSED_EVERY: Duration = Duration::from_secs(30);
 /// An unanswered question to the store is asked again.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 const TRUST_EVERY: Duration = Duration::from_secs(60);
+/// A hub that claims what was never written, and does so again within this time, is left alone for a while.
+const DISPUTE_EVERY: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub enum Input {
@@ -152,6 +157,10 @@ pub struct Outbox {
     untaken: BTreeMap<u64, Kind>,
     flights: Vec<Flight>,
     asked: Option<(Lane, u64, Mono)>,
+    recalled: Recalled,
+    disputed_at: Option<Mono>,
+    /// Acknowledgements of epochs that were not asked for.
+    strangers: u64,
     alive_at: Mono,
     progress_at: Mono,
     trusted_at: Option<Mono>,
@@ -169,6 +178,7 @@ enum Kind {
     Backlog,
     Announce,
     Hello,
+    Recall,
 }
 
 impl Outbox {
@@ -185,6 +195,9 @@ impl Outbox {
             untaken: BTreeMap::new(),
             flights: Vec::new(),
             asked: None,
+            recalled: Recalled::default(),
+            disputed_at: None,
+            strangers: 0,
             alive_at: Mono(0),
             progress_at: Mono(0),
             trusted_at: None,
@@ -239,6 +252,7 @@ impl Outbox {
         if self.out.is_empty() {
             self.expire(now);
             self.send_announce();
+            self.recall(now);
             self.send_backlog(now);
         }
         self.out.pop_front().unwrap_or_else(|| Output::Wait(self.deadline(now)))
@@ -256,6 +270,11 @@ impl Outbox {
         })
     }
 
+    /// Acknowledgements that were ignored, because nothing was asked about their epoch.
+    pub fn strangers(&self) -> u64 {
+        self.strangers
+    }
+
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
@@ -266,10 +285,13 @@ impl Outbox {
     }
 
     fn take_log(&mut self) {
-        let next = [self.log.next.alarm, self.log.next.numeric, self.log.next.waveform];
-        self.lanes = next.map(|next| LaneOut { next, ..LaneOut::default() });
+        self.lanes = Lane::ALL.map(|lane| {
+            let acked = Watermark::new(self.log.confirmed.of(lane));
+            LaneOut { next: self.log.next.of(lane), sent: acked.clone(), acked }
+        });
         self.flights.clear();
         self.asked = None;
+        self.recalled = Recalled::default();
     }
 
     // Announces and status: full states, so the latest is enough.
@@ -363,6 +385,8 @@ impl Outbox {
             Phase::Silent { since } => since + SILENT_MAX,
             Phase::Refused { since } => since + REFUSED_EVERY,
         };
-        self.asked.map_or(by_phase, |(_, _, at)| by_phase.min(at + ASK_EVERY))
+        let asked = self.asked.map(|(_, _, at)| at + ASK_EVERY);
+        let recalled = self.recalled.deadline().filter(|_| self.phase == Phase::Open);
+        [asked, recalled].into_iter().flatten().fold(by_phase, Mono::min)
     }
 }

@@ -6,9 +6,10 @@ use cotside_edge_agent::row::{BedNotice, StoreRequest, UplinkRequest};
 use cotside_edge_agent::store;
 use cotside_edge_agent::uplink;
 use cotside_protocol::wire::block;
+use cotside_protocol::wire::convert::hex;
 use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Topic, Upstream, up_filter};
-use cotside_protocol::wire::upstream::{Announce, Hello, Provenance as WireProvenance};
+use cotside_protocol::wire::upstream::{Announce, Hello, Provenance as WireProvenance, Recall};
 use cotside_protocol::wire::watermark::Watermark;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stages;
@@ -119,9 +120,11 @@ impl Hub {
             }
             Upstream::Live(lane) | Upstream::Backlog(lane) => {
                 let mut rest = payload;
+                let mut epoch = self.epoch.clone();
                 while !rest.is_empty() {
                     let (header, length) = block::peek(rest).unwrap();
                     assert_eq!(header.lane, lane);
+                    epoch = hex(header.epoch.0);
                     let known = self.rows.insert((lane, header.seq), rest[..length].to_vec());
                     if let Some(known) = known {
                         assert_eq!(known, rest[..length], "one key, one content");
@@ -130,12 +133,18 @@ impl Hub {
                     self.taken[lane as usize].insert(header.seq, header.seq + 1);
                     rest = &rest[length..];
                 }
-                let ack = Ack { store: "a".into(), epoch: self.epoch.clone(), lanes: self.acks() };
+                let ack = Ack { store: "a".into(), epoch, lanes: self.acks() };
                 Some((Downstream::Ack, serde_json::to_vec(&ack).unwrap()))
             }
             Upstream::Announce => {
                 self.announces += 1;
                 None
+            }
+            Upstream::Recall => {
+                let recall: Recall = serde_json::from_slice(payload).unwrap();
+                let [past] = &recall.epochs[..] else { panic!("one earlier epoch") };
+                let ack = Ack { store: "a".into(), epoch: past.epoch.clone(), lanes: self.acks() };
+                Some((Downstream::Ack, serde_json::to_vec(&ack).unwrap()))
             }
             Upstream::Status => None,
         }

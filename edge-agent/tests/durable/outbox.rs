@@ -159,8 +159,17 @@ struct World {
 impl World {
     fn new(seed: u64, weather: Weather) -> Self {
         let now = super::at(0);
-        let log =
-            Log { epoch: EPOCH, predecessor: None, boot: 1, next: LaneSeqs::default(), trusted: Wall(0) };
+        let log = Log {
+            epoch: EPOCH,
+            predecessor: None,
+            in_memory: false,
+            boot: 1,
+            first: LaneSeqs::default(),
+            next: LaneSeqs::default(),
+            confirmed: LaneSeqs::default(),
+            confirmed_by: None,
+            trusted: Wall(0),
+        };
         let agent = AgentId::new("gw-01").unwrap();
         Self {
             random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
@@ -247,8 +256,12 @@ impl World {
                 ranges.iter().for_each(|&(a, b)| settled.insert(a, b));
                 self.settled[lane as usize] = settled;
             }
-            Ask::Trusted(_) | Ask::KeyFrame => {}
-            Ask::SetBack { .. } => panic!("seed {}: the log was not set back", self.seed),
+            Ask::Past { lane, from } => {
+                let now = self.now;
+                self.tell(now, FromStore::Past { lane, from, epochs: Vec::new() });
+            }
+            Ask::Trusted(_) | Ask::KeyFrame | Ask::ConfirmedBy(_) => {}
+            Ask::Disputed { .. } => panic!("seed {}: the log was not set back", self.seed),
         }
     }
 
@@ -399,7 +412,7 @@ impl World {
                     self.hub.take(due.after(Duration::from_millis(20)), payload);
                 }
             }
-            Upstream::Announce | Upstream::Status => {}
+            Upstream::Announce | Upstream::Status | Upstream::Recall => {}
         }
     }
 

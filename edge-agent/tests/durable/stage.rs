@@ -38,32 +38,10 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn streaming_rows_wait_for_company_and_an_alarm_waits_for_nobody() {
-    let place = Place::new();
-    block_on(async {
-        let mut running = start(Settings { hold: Duration::from_secs(3600), ..settings(&place) });
-        let now = running.clock.now();
-        for n in 0..5 {
-            running
-                .requests
-                .send(StoreRequest { drafts: second(now, n), checkpoints: vec![] })
-                .await
-                .unwrap();
-        }
-        running.requests.send(StoreRequest { drafts: vec![alarm(now)], checkpoints: vec![] }).await.unwrap();
-        let Some(FromStore::Stored(rows)) = timeout(PATIENCE, running.told.recv()).await.unwrap() else {
-            panic!("rows")
-        };
-        assert_eq!(rows.len(), 11, "one commit for all of them");
-        assert!(running.stages.stop().await);
-    });
-}
-
-#[test]
 fn a_checkpoint_is_told_when_it_is_on_disk_and_what_was_handed_over_survives_a_stop() {
     let place = Place::new();
     block_on(async {
-        let mut running = start(Settings { hold: Duration::from_secs(3600), ..settings(&place) });
+        let mut running = start(settings(&place));
         let now = running.clock.now();
         let token = (3, StoreToken(7));
         running

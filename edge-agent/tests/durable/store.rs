@@ -4,6 +4,7 @@ use super::*;
 use cotside_edge_agent::row::HeldRow;
 use cotside_edge_agent::store::Ask;
 use cotside_protocol::wire::block::{Decoder, Gap, GapCause};
+use cotside_protocol::wire::upstream::LaneSeqs;
 use std::fs;
 
 fn log_file(place: &Place) -> PathBuf {
@@ -58,7 +59,8 @@ fn what_was_committed_is_there_after_a_kill_and_the_silence_is_a_gap() {
     // No close: the process is gone between two instructions.
     drop(store);
     let mut store = Store::open(settings(&place), at(500));
-    assert_eq!(store.log().epoch, epoch, "a whole log goes on");
+    assert_eq!(store.log().predecessor, Some(epoch), "a whole log goes on in another epoch");
+    assert_eq!(store.log().first.numeric, next.numeric);
     assert!(store.trouble().is_none());
     let numerics = bodies(&mut store, Lane::Numeric);
     assert_eq!(numerics.iter().filter(|body| matches!(body, Body::Numerics(_))).count(), 199);
@@ -278,20 +280,26 @@ fn a_gap_record_whose_first_seqs_the_hub_has_stands_for_the_rest() {
 }
 
 #[test]
-fn a_log_set_back_below_what_the_hub_has_begins_a_new_epoch() {
+fn a_hub_that_claims_what_was_never_written_gets_a_new_epoch_and_nothing_leaves_the_log() {
     let place = Place::new();
     let mut store = Store::open(settings(&place), at(0));
-    let old = store.log().epoch;
+    let old = store.log();
     append(&mut store, at(1), &second(at(1), 1));
+    let waiting = store.outbox(at(2)).waiting_rows;
     let mut told = Vec::new();
-    store.answer(at(2), Ask::SetBack { epoch: old }, &mut told);
-    let Some(FromStore::Log(log)) = told.first() else { panic!("a new log") };
-    assert_ne!(log.epoch, old);
-    assert_eq!(log.predecessor, Some(old));
-    assert_eq!(set_aside(&place), 1);
+    store.answer(at(2), Ask::Disputed { epoch: old.epoch }, &mut told);
+    let Some(FromStore::Log(log)) = told.pop() else { panic!("another epoch") };
+    assert_eq!(log.predecessor, Some(old.epoch));
+    assert_eq!((log.first, set_aside(&place)), (log.next, 0), "in the same file");
+    assert_eq!(store.outbox(at(2)).waiting_rows, waiting);
+    assert!(store.trouble().unwrap().contains("never written"));
     told.clear();
-    store.answer(at(3), Ask::SetBack { epoch: old }, &mut told);
-    assert!(told.is_empty(), "said of a log that is gone already");
+    store.answer(at(3), Ask::Disputed { epoch: old.epoch }, &mut told);
+    assert!(told.is_empty(), "said of an epoch that is over already");
+    store.answer(at(3), Ask::Past { lane: Lane::Alarm, from: 0 }, &mut told);
+    let Some(FromStore::Past { epochs, .. }) = told.first() else { panic!("its earlier epoch") };
+    assert_eq!((epochs.len(), epochs[0].epoch, epochs[0].disputed), (1, old.epoch, true));
+    assert_eq!((epochs[0].first, epochs[0].end), (LaneSeqs::default(), log.first));
 }
 
 #[test]

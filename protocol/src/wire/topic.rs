@@ -47,6 +47,8 @@ impl Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Upstream {
     Hello,
+    /// Which earlier epochs of the log the backlog comes from next.
+    Recall,
     /// Blocks of one lane, as they happen.
     Live(Lane),
     /// Blocks of one lane from before: same payload, sent behind the live position.
@@ -77,6 +79,7 @@ impl Upstream {
     pub const fn path(self) -> &'static str {
         match self {
             Self::Hello => "hello",
+            Self::Recall => "recall",
             Self::Live(Lane::Alarm) => "live/alarm",
             Self::Live(Lane::Numeric) => "live/numeric",
             Self::Live(Lane::Waveform) => "live/waveform",
@@ -88,8 +91,9 @@ impl Upstream {
         }
     }
 
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Hello,
+        Self::Recall,
         Self::Live(Lane::Alarm),
         Self::Live(Lane::Numeric),
         Self::Live(Lane::Waveform),

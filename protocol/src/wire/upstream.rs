@@ -1,5 +1,6 @@
 //! JSON messages from agent to hub. Every type is a promise: fields are added with defaults, never renamed or reused.
 
+use super::topic::Lane;
 use serde::{Deserialize, Serialize};
 
 /// Version of the agent-hub conversation, in `hello` and `welcome`.
@@ -11,17 +12,59 @@ pub struct Hello {
     pub wire: u32,
     pub agent: String,
     pub software: String,
-    /// Random, 16 hex digits; one per life of the agent's log.
+    /// Random, 16 hex digits; one per start of the agent.
     pub epoch: String,
     /// The epoch of the log before this one, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<String>,
+    /// The log lives in memory: this epoch is beside the chain of those on disk, and none follows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_memory: bool,
     /// Random, per start of the agent.
     pub boot: String,
     pub provenance: Provenance,
     pub wall_us: i64,
+    /// Where this epoch begins in each lane: seqs go on from one epoch of a log to the next.
+    #[serde(default)]
+    pub first: LaneSeqs,
     /// Next seq of each lane: what exists is below it.
     pub next: LaneSeqs,
+    /// Every seq of this epoch below these was confirmed by the store named `confirmed_by`.
+    #[serde(default)]
+    pub confirmed: LaneSeqs,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<String>,
+}
+
+/// Asks what the hub holds of earlier epochs of the log; answered by an acknowledgement of each. Their rows are then taken
+/// besides the present epoch's, until the next recall.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recall {
+    /// At most [`Recall::EPOCHS_MAX`].
+    pub epochs: Vec<PastEpoch>,
+}
+
+impl Recall {
+    pub const EPOCHS_MAX: usize = 32;
+}
+
+/// An earlier epoch of the log, whole: it grows no more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastEpoch {
+    pub epoch: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<String>,
+    pub first: LaneSeqs,
+    /// One past its last seq of each lane.
+    pub next: LaneSeqs,
+    /// As in [`Hello`].
+    #[serde(default)]
+    pub confirmed: LaneSeqs,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<String>,
+    /// The hub once claimed rows of it that were never written: what it claims counts for nothing until it was sent again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disputed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +72,20 @@ pub struct LaneSeqs {
     pub alarm: u64,
     pub numeric: u64,
     pub waveform: u64,
+}
+
+impl LaneSeqs {
+    pub fn each(seq: impl Fn(Lane) -> u64) -> Self {
+        Self { alarm: seq(Lane::Alarm), numeric: seq(Lane::Numeric), waveform: seq(Lane::Waveform) }
+    }
+
+    pub const fn of(self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Alarm => self.alarm,
+            Lane::Numeric => self.numeric,
+            Lane::Waveform => self.waveform,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

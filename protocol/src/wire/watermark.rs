@@ -72,6 +72,41 @@ impl Watermark {
         }
     }
 
+    /// Takes `[first, end)` out of the set.
+    pub fn remove(&mut self, first: u64, end: u64) {
+        if first >= end {
+            return;
+        }
+        let mut rest = Self::default();
+        for (from, to) in std::iter::once((0, self.below)).chain(self.ranges.iter().copied()) {
+            rest.insert(from, to.min(first));
+            rest.insert(from.max(end), to);
+        }
+        *self = rest;
+    }
+
+    /// What of `[first, end)` is in the set, as a mark that begins at `first`.
+    pub fn within(&self, first: u64, end: u64) -> Self {
+        let mut part = Self::new(first);
+        for (from, to) in std::iter::once((0, self.below)).chain(self.ranges.iter().copied()) {
+            part.insert(from.max(first), to.min(end));
+        }
+        part
+    }
+
+    /// Of `[first, end)` the set now holds exactly what `mark` holds of it.
+    pub fn replace(&mut self, first: u64, end: u64, mark: &Self) {
+        self.remove(first, end);
+        for (from, to) in std::iter::once((0, mark.below)).chain(mark.ranges.iter().copied()) {
+            self.insert(from.max(first), to.min(end));
+        }
+    }
+
+    /// One past the last seq of the set.
+    pub fn end(&self) -> u64 {
+        self.ranges.last().map_or(self.below, |(_, end)| *end)
+    }
+
     /// [`Watermark::insert`] for a set that a sender makes: it stays within [`Watermark::RANGES_MAX`], or as it was.
     pub fn insert_bounded(&mut self, first: u64, end: u64) -> Result<(), TooScattered> {
         let touches = |&(start, to): &(u64, u64)| start <= end && first <= to;
@@ -148,6 +183,35 @@ mod tests {
             }
             if mark.ranges().len() <= Watermark::RANGES_MAX {
                 prop_assert_eq!(&Watermark::from_bytes(mark.below(), &mark.ranges_to_bytes()), &mark);
+            }
+        }
+
+        #[test]
+        fn a_part_is_taken_out_looked_at_and_replaced_as_a_set(
+            below in 0u64..30, ranges in prop::collection::vec((0u64..80, 0u64..6), 0..12),
+            other in prop::collection::vec((0u64..80, 0u64..6), 0..12), first in 0u64..90, length in 0u64..40,
+        ) {
+            let end = first + length;
+            let mut mark = Watermark::new(below);
+            ranges.iter().for_each(|(first, length)| mark.insert(*first, first + length));
+            let mut with = Watermark::default();
+            other.iter().for_each(|(first, length)| with.insert(*first, first + length));
+            let (mut removed, mut replaced) = (mark.clone(), mark.clone());
+            removed.remove(first, end);
+            replaced.replace(first, end, &with);
+            let within = mark.within(first, end);
+            for seq in 0..130 {
+                let inside = (first..end).contains(&seq);
+                prop_assert_eq!(removed.has(seq), mark.has(seq) && !inside);
+                prop_assert_eq!(replaced.has(seq), if inside { with.has(seq) } else { mark.has(seq) });
+                prop_assert_eq!(within.has(seq), seq < first || (inside && mark.has(seq)));
+            }
+            for mark in [removed, replaced, within] {
+                let mut last = mark.below();
+                for &(from, to) in mark.ranges() {
+                    prop_assert!(last < from && from < to);
+                    last = to;
+                }
             }
         }
 

@@ -147,10 +147,14 @@ impl Bare {
             software: "bare".to_owned(),
             epoch: hex(self.epoch),
             predecessor: None,
+            in_memory: false,
             boot: hex(self.epoch),
             provenance: Provenance::Simulated,
             wall_us: self.clock.now().wall.0,
+            first: LaneSeqs::default(),
             next: LaneSeqs::default(),
+            confirmed: LaneSeqs::default(),
+            confirmed_by: None,
         }
     }
 

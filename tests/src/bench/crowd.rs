@@ -125,8 +125,12 @@ impl Crowd {
             let log = Log {
                 epoch: Epoch(0xc04d_0000_0000_0000 | agent as u64),
                 predecessor: None,
+                in_memory: false,
                 boot: agent as u32,
+                first: LaneSeqs::default(),
                 next: LaneSeqs::default(),
+                confirmed: LaneSeqs::default(),
+                confirmed_by: None,
                 trusted: Wall(0),
             };
             let bed = Bed {
@@ -213,7 +217,10 @@ impl Bed {
                 self.shared.waiting.fetch_sub(settled, Ordering::Relaxed);
             }
             Ask::KeyFrame => self.shelf.encoder.restart(),
-            Ask::Trusted(_) | Ask::SetBack { .. } => {}
+            Ask::Past { lane, from } => {
+                let _ = self.tell.send(FromStore::Past { lane, from, epochs: Vec::new() }).await;
+            }
+            Ask::Trusted(_) | Ask::ConfirmedBy(_) | Ask::Disputed { .. } => {}
         }
     }
 }

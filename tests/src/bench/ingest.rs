@@ -151,10 +151,14 @@ fn hello(agent: &AgentId) -> Hello {
         software: "ingest".to_owned(),
         epoch: hex(EPOCH.0),
         predecessor: None,
+        in_memory: false,
         boot: "00000001".to_owned(),
         provenance: upstream::Provenance::Simulated,
         wall_us: 0,
+        first: LaneSeqs::default(),
         next: LaneSeqs::default(),
+        confirmed: LaneSeqs::default(),
+        confirmed_by: None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::bed::BedWorld;
 use super::disk::{Disk, Image};
 use super::*;
 use cotside_central_hub::agents::inbound::Ticket;
-use cotside_protocol::wire::block::Epoch;
+use cotside_central_hub::store::lives::{self, Life, Met};
 use cotside_protocol::wire::convert::from_hex;
 use cotside_protocol::wire::downstream::LaneAck;
 use cotside_protocol::wire::topic::Lane;
@@ -57,7 +57,8 @@ struct Change {
 }
 
 enum What {
-    Open { epoch: Epoch, predecessor: Option<Epoch> },
+    Open(Life),
+    Recall(Vec<Life>),
     Commit(Ticket, Addition),
 }
 
@@ -65,6 +66,13 @@ pub(super) fn unit(beds: &[BedWorld]) -> Unit {
     let roster = beds.iter().map(|bed| (bed_name(bed.at), Some(bed.id.clone())));
     let unit = cotside_central_hub::unit::view::UnitName { id: "nicu".into(), name: "NICU".into() };
     Unit::new(Roster { unit, beds: roster.collect() })
+}
+
+/// What the hub finds odd about an agent's epochs.
+fn notice(met: &Met, scene: &mut Scene<'_>) {
+    for event in &met.noticed {
+        *scene.findings.noticed.entry(event.what.to_string()).or_default() += 1;
+    }
 }
 
 fn bed_name(at: usize) -> String {
@@ -217,9 +225,16 @@ impl Hub {
             let (bed, conversation) = (change.bed, change.conversation);
             let serves = Some(bed_name(bed));
             let answer = match change.what {
-                What::Open { epoch, predecessor } => {
-                    let known = blocks::sources(db, &beds[bed].id, epoch, predecessor, now.wall)?;
-                    In::Opened { known, bed: serves }
+                What::Open(life) => {
+                    let met = lives::meet(db, &beds[bed].id, &life, now.wall)?;
+                    notice(&met, scene);
+                    In::Opened { known: met.known, bed: serves }
+                }
+                What::Recall(recalled) => {
+                    let meet = |life: &Life| lives::meet(db, &beds[bed].id, life, now.wall);
+                    let met = recalled.iter().map(meet).collect::<rusqlite::Result<Vec<_>>>()?;
+                    met.iter().for_each(|met| notice(met, scene));
+                    In::Recalled(met.into_iter().map(|met| (met.epoch, met.known)).collect())
                 }
                 What::Commit(ticket, addition) => In::Committed(ticket, blocks::append(db, &addition)?),
             };
@@ -316,9 +331,8 @@ impl Hub {
                     let serves = Some(bed_name(at));
                     self.unit.handle(now, Item { agent: bed.id.clone(), bed: serves, what });
                 }
-                Out::Open { epoch, predecessor } => {
-                    self.submit(now, at, number, What::Open { epoch, predecessor }, scene);
-                }
+                Out::Open(life) => self.submit(now, at, number, What::Open(life), scene),
+                Out::Recall(lives) => self.submit(now, at, number, What::Recall(lives), scene),
                 Out::Commit(ticket, addition) => {
                     self.submit(now, at, number, What::Commit(ticket, addition), scene);
                 }

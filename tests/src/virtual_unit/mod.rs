@@ -93,6 +93,8 @@ pub struct Findings {
     /// Older copies of the hub's store that were put back.
     pub restores: u32,
     pub refused_starts: u32,
+    /// What the hub noticed about the epochs of logs, by its word.
+    pub noticed: BTreeMap<String, u32>,
     /// Rules that did not hold, in words.
     pub broken: Vec<String>,
 }

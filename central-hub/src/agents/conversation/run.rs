@@ -3,15 +3,18 @@
 use crate::agents::House;
 use crate::agents::inbound::{Inbound, Input, Output, Receipt, Refusal, Ticket};
 use crate::feed::Item;
-use crate::store::blocks::{self, Known};
-use crate::store::events;
-use anyhow::Result;
+use crate::store::blocks;
+use crate::store::events::Event;
+use crate::store::lives::{self, Life, Met};
+use crate::store::marks;
+use anyhow::{Context as _, Result};
 use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::{AgentId, Downstream};
 use cotside_protocol::wire::watermark::Watermark;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
+use rusqlite::Connection;
 use std::sync::Arc;
 
 pub struct Conversation {
@@ -35,7 +38,8 @@ pub enum Act {
 
 #[derive(Debug)]
 pub enum Answer {
-    Opened(Result<Vec<Known>>),
+    Opened(Result<Met>),
+    Recalled(Result<Vec<Met>>),
     Committed(Ticket, Result<Watermark>),
 }
 
@@ -66,11 +70,21 @@ impl Conversation {
     }
 
     pub async fn answered(&mut self, answer: Answer, acts: &mut Vec<Act>) {
-        self.house.stored(matches!(answer, Answer::Opened(Ok(_)) | Answer::Committed(_, Ok(_))));
+        self.house.stored(matches!(
+            answer,
+            Answer::Opened(Ok(_)) | Answer::Recalled(Ok(_)) | Answer::Committed(_, Ok(_))
+        ));
         let input = match answer {
-            Answer::Opened(Ok(known)) => Input::Opened { known, bed: self.bed.clone() },
+            Answer::Opened(Ok(met)) => {
+                self.house.log(&met.noticed);
+                Input::Opened { known: met.known, bed: self.bed.clone() }
+            }
+            Answer::Recalled(Ok(met)) => {
+                met.iter().for_each(|met| self.house.log(&met.noticed));
+                Input::Recalled(met.into_iter().map(|met| (met.epoch, met.known)).collect())
+            }
             Answer::Committed(ticket, Ok(mark)) => Input::Committed(ticket, mark),
-            Answer::Opened(Err(error)) | Answer::Committed(_, Err(error)) => {
+            Answer::Opened(Err(error)) | Answer::Recalled(Err(error)) | Answer::Committed(_, Err(error)) => {
                 tracing::error!(agent = %self.agent, error = format!("{error:#}"), "nothing can be stored");
                 Input::CommitFailed
             }
@@ -98,28 +112,16 @@ impl Conversation {
                     return;
                 }
                 Output::Show(what) => self.show(what).await,
-                Output::Open { epoch, predecessor } => {
-                    let (agent, now) = (self.agent.clone(), self.house.clock.now().wall);
-                    let pending = self
-                        .house
-                        .store
-                        .submit(move |connection| {
-                            blocks::sources(connection, &agent, epoch, predecessor, now)
-                        })
-                        .await;
-                    let store = self.house.store.clone();
+                Output::Open(life) => {
+                    let met = self.meet(vec![life]).await;
                     self.answers.push_back(Box::pin(async move {
-                        let known = match pending {
-                            Ok(pending) => pending.committed().await,
-                            Err(error) => Err(error),
-                        };
-                        Answer::Opened(match known {
-                            Ok(known) => {
-                                store.read(|connection| blocks::with_digests(connection, known)).await
-                            }
-                            Err(error) => Err(error),
-                        })
+                        let met = met.await.and_then(|met| met.into_iter().next().context("no epoch"));
+                        Answer::Opened(met)
                     }));
+                }
+                Output::Recall(lives) => {
+                    let met = self.meet(lives).await;
+                    self.answers.push_back(Box::pin(async move { Answer::Recalled(met.await) }));
                 }
                 Output::Commit(ticket, addition) => {
                     let pending = self
@@ -144,6 +146,26 @@ impl Conversation {
                 Output::Close(why) => acts.push(Act::Close(why)),
             }
         }
+    }
+
+    /// Queues the look-up; its answer comes with the commit.
+    async fn meet(&mut self, lives: Vec<Life>) -> BoxFuture<'static, Result<Vec<Met>>> {
+        let (agent, now) = (self.agent.clone(), self.house.clock.now().wall);
+        // Of an epoch that is being written, or in doubt, a repetition is compared with what came before.
+        let compared: Vec<bool> = lives.iter().map(|life| life.is_present || life.is_disputed).collect();
+        let meet = move |connection: &Connection| {
+            lives.iter().map(|life| lives::meet(connection, &agent, life, now)).collect()
+        };
+        let pending = self.house.store.submit(meet).await;
+        let store = self.house.store.clone();
+        Box::pin(async move {
+            let mut met: Vec<Met> = pending?.committed().await?;
+            for (met, _) in met.iter_mut().zip(compared).filter(|(_, compared)| *compared) {
+                let known = std::mem::take(&mut met.known);
+                met.known = store.read(|connection| blocks::with_digests(connection, known)).await?;
+            }
+            Ok(met)
+        })
     }
 
     /// The transport ended: the unit is told, once.
@@ -172,9 +194,15 @@ impl House {
     /// Writes an event and logs it.
     pub async fn tell(&self, agent: Option<&AgentId>, what: &'static str, detail: String) {
         let name = agent.map(ToString::to_string);
-        tracing::warn!(agent = name, what, detail, "noticed");
-        let event = events::Event { at: self.clock.now().wall, agent: name, what: what.into(), detail };
+        let event = Event { at: self.clock.now().wall, agent: name, what: what.into(), detail };
+        self.log(std::slice::from_ref(&event));
         // Not waited for: it is queued in order, and a store in trouble says so itself.
-        let _ = self.store.submit(move |connection| events::append(connection, &event)).await;
+        let _ = self.store.submit(move |connection| marks::note(connection, &event)).await;
+    }
+
+    fn log(&self, events: &[Event]) {
+        for Event { agent, what, detail, .. } in events {
+            tracing::warn!(agent, what = what.as_ref(), detail, "noticed");
+        }
     }
 }

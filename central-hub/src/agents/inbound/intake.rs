@@ -79,15 +79,14 @@ impl Part {
     }
 }
 
-/// Every block of a payload, or why none of it is taken.
+/// Every block of a payload and their one epoch, or why none of it is taken.
 pub(super) fn split(
     payload: &Bytes,
     lane: Lane,
-    epoch: Epoch,
     accepts: Provenance,
-) -> Result<Vec<Part>, (Refusal, &'static str)> {
+) -> Result<(Option<Epoch>, Vec<Part>), (Refusal, &'static str)> {
     let malformed = |_| (Refusal::Malformed, "a block that cannot be read");
-    let mut parts = Vec::new();
+    let (mut of, mut parts) = (None, Vec::new());
     let mut at = 0;
     while at < payload.len() {
         let (header, length) = block::peek(&payload[at..]).map_err(malformed)?;
@@ -96,8 +95,8 @@ pub(super) fn split(
         if header.lane != lane {
             return Err((Refusal::Malformed, "a block of another lane than its topic"));
         }
-        if header.epoch != epoch {
-            return Err((Refusal::NotAllowed, "a block of another epoch than the hello"));
+        if *of.get_or_insert(header.epoch) != header.epoch {
+            return Err((Refusal::Malformed, "blocks of two epochs in one message"));
         }
         if header.provenance != accepts && header.provenance != Provenance::DeviceDemo {
             return Err((Refusal::NotAllowed, "a block of a provenance that is not taken here"));
@@ -105,5 +104,5 @@ pub(super) fn split(
         parts.push(Part { header, end, bytes });
         at += length;
     }
-    Ok(parts)
+    Ok((of, parts))
 }

@@ -2,6 +2,7 @@
 
 use super::intake::Part;
 use crate::store::blocks::{Known, Source, digest};
+use cotside_protocol::wire::block::Epoch;
 use cotside_protocol::wire::downstream::LaneAck;
 use cotside_protocol::wire::topic::Lane;
 use cotside_protocol::wire::watermark::Watermark;
@@ -10,8 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 /// Checksums remembered per lane: half an hour of seconds, far more than is ever under way.
 const DIGESTS_MAX: usize = 2048;
 
+/// One epoch's lanes.
 #[derive(Debug)]
-pub(super) struct Lanes(Vec<State>);
+pub(super) struct Lanes {
+    epoch: Epoch,
+    lanes: Vec<State>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -37,7 +42,7 @@ pub(super) enum Taken {
 
 impl Lanes {
     /// `known` holds every lane once, as the store answers.
-    pub(super) fn new(known: Vec<Known>) -> Self {
+    pub(super) fn new(epoch: Epoch, known: Vec<Known>) -> Self {
         let state = |known: Known| {
             let mut state = State {
                 lane: known.lane,
@@ -51,7 +56,11 @@ impl Lanes {
             known.digests.into_iter().for_each(|(seq, digest)| state.remember(seq, digest));
             state
         };
-        Self(known.into_iter().map(state).collect())
+        Self { epoch, lanes: known.into_iter().map(state).collect() }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     pub(super) fn source(&self, lane: Lane) -> Source {
@@ -82,12 +91,12 @@ impl Lanes {
     }
 
     pub(super) fn acks(&self) -> Vec<LaneAck> {
-        self.0.iter().map(State::ack).collect()
+        self.lanes.iter().map(State::ack).collect()
     }
 
     /// The lanes that moved since the last call.
     pub(super) fn take_acks(&mut self) -> Vec<LaneAck> {
-        let due = self.0.iter_mut().filter(|state| state.ack_due);
+        let due = self.lanes.iter_mut().filter(|state| state.ack_due);
         due.map(|state| {
             state.ack_due = false;
             state.ack()
@@ -96,11 +105,11 @@ impl Lanes {
     }
 
     fn state(&self, lane: Lane) -> &State {
-        self.0.iter().find(|state| state.lane == lane).expect("the store answers with every lane")
+        self.lanes.iter().find(|state| state.lane == lane).expect("the store answers with every lane")
     }
 
     fn state_mut(&mut self, lane: Lane) -> &mut State {
-        self.0.iter_mut().find(|state| state.lane == lane).expect("the store answers with every lane")
+        self.lanes.iter_mut().find(|state| state.lane == lane).expect("the store answers with every lane")
     }
 }
 

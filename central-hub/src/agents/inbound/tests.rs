@@ -264,7 +264,7 @@ fn h12_alarms_are_shown_while_the_store_hangs_or_fails_and_rows_wait() {
     let row = scene.numerics();
     scene.position(|said| matches!(said, Output::Refuse(given, Refusal::NotAllowed) if *given == row));
     scene.pass(Duration::from_millis(1_100));
-    scene.position(|said| matches!(said, Output::Open { epoch: Epoch(7), .. }));
+    scene.position(|said| matches!(said, Output::Open(life) if life.epoch == Epoch(7)));
     scene.opened();
     assert_eq!(scene.sent(Downstream::Welcome).len(), 1);
     announce(&mut scene);

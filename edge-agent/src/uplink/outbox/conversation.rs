@@ -1,8 +1,10 @@
 //! The conversation: hello, welcome, acknowledgements, and the hub's heartbeat.
 
-use super::{Kind, Outbox, Output, Phase, TRUST_EVERY, Taken};
+use super::past::Recalled;
+use super::{DISPUTE_EVERY, Kind, Outbox, Output, Phase, TRUST_EVERY, Taken};
 use crate::store::Ask;
 use cotside_protocol::model::{Now, Wall};
+use cotside_protocol::wire::block::Epoch;
 use cotside_protocol::wire::convert::{from_hex, hex};
 use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{Lane, Upstream};
@@ -14,17 +16,26 @@ impl Outbox {
         self.phase = Phase::Greeting { since: now.mono, hellos: hellos + 1 };
         self.flights.clear();
         self.asked = None;
-        let [alarm, numeric, waveform] = [0, 1, 2].map(|lane: usize| self.lanes[lane].next);
+        let lanes = &self.lanes;
+        let first = self.log.first;
+        let confirmed = |lane: Lane| {
+            let state = &lanes[lane as usize];
+            state.acked.hole(first.of(lane)).0.min(state.next)
+        };
         let hello = Hello {
             wire: WIRE_VERSION,
             agent: self.agent.as_str().to_owned(),
             software: self.software.clone(),
             epoch: hex(self.log.epoch.0),
             predecessor: self.log.predecessor.map(|epoch| hex(epoch.0)),
+            in_memory: self.log.in_memory,
             boot: format!("{:08x}", self.log.boot),
             provenance: self.provenance,
             wall_us: now.wall.0,
-            next: LaneSeqs { alarm, numeric, waveform },
+            first,
+            next: LaneSeqs::each(|lane| lanes[lane as usize].next),
+            confirmed: LaneSeqs::each(confirmed),
+            confirmed_by: self.log.confirmed_by.clone(),
         };
         self.publish_json(Some(Kind::Hello), Upstream::Hello, &hello);
     }
@@ -39,21 +50,28 @@ impl Outbox {
             self.out.push_back(Output::Hub { reachable: false, detail, bed: welcome.bed });
             return;
         }
-        let mut lanes: [Watermark; 3] = Default::default();
-        for ack in &welcome.acks {
-            if let Some(lane) = lane_of(ack) {
-                lanes[lane as usize] = ranges_of(ack);
-            }
+        let said = said_in(&welcome.acks);
+        if self.is_beyond(&said) {
+            return self.dispute(now);
         }
-        if Lane::ALL.into_iter().any(|lane| reaches(&lanes[lane as usize]) > self.lanes[lane as usize].next) {
-            self.set_back(now);
-            return;
+        let is_known = self.log.confirmed_by.as_ref() == Some(&welcome.store);
+        let mut has_lost = false;
+        if !is_known {
+            self.log.confirmed_by = Some(welcome.store.clone());
+            self.out.push_back(Output::Store(Ask::ConfirmedBy(welcome.store.clone())));
         }
-        for (lane, acked) in Lane::ALL.into_iter().zip(lanes) {
-            let state = &mut self.lanes[lane as usize];
-            state.sent = acked.clone();
-            state.acked = acked;
-            self.settle(lane);
+        for (lane, said) in said {
+            let (first, state) = (self.log.first.of(lane), &mut self.lanes[lane as usize]);
+            has_lost |= !said.has_all(first, state.acked.hole(first).0.min(state.next));
+            state.acked.replace(first, u64::MAX, &said);
+            state.sent = state.acked.clone();
+            let held = state.acked.within(first, state.next);
+            self.settle(self.log.epoch, lane, &held);
+        }
+        self.recalled.resume();
+        if has_lost || !is_known {
+            // What it confirmed of earlier epochs may be lost as well.
+            self.recalled = Recalled::default();
         }
         self.flights.clear();
         self.asked = None;
@@ -69,36 +87,55 @@ impl Outbox {
         self.send_status();
     }
 
-    /// The hub has more of this epoch than the log: an older copy was put back, and its next rows would be taken for duplicates.
-    fn set_back(&mut self, now: Now) {
-        self.phase = Phase::Refused { since: now.mono };
-        self.out.push_back(Output::Store(Ask::SetBack { epoch: self.log.epoch }));
+    fn is_beyond(&self, said: &[(Lane, Watermark)]) -> bool {
+        said.iter().any(|(lane, said)| said.end() > self.lanes[*lane as usize].next)
+    }
+
+    /// The hub claims rows of this epoch that were never written. Nothing is released on its word; the store begins another epoch,
+    /// of which it has claimed nothing.
+    fn dispute(&mut self, now: Now) {
+        let is_again = self.disputed_at.is_some_and(|at| now.mono.since(at) < DISPUTE_EVERY);
+        if is_again {
+            self.phase = Phase::Refused { since: now.mono };
+            let detail = "The hub claims data that this gateway never sent; nothing is sent to it for now.";
+            self.out.push_back(Output::Hub { reachable: false, detail: detail.to_owned(), bed: None });
+        } else {
+            self.phase = Phase::Greeting { since: now.mono, hellos: 0 };
+            self.disputed_at = Some(now.mono);
+            self.out.push_back(Output::Store(Ask::Disputed { epoch: self.log.epoch }));
+        }
+        self.flights.clear();
+        self.asked = None;
     }
 
     pub(super) fn acknowledge(&mut self, now: Now, ack: Ack) {
-        if self.phase != Phase::Open || from_hex(&ack.epoch) != Some(self.log.epoch.0) {
+        let Some(epoch) = from_hex(&ack.epoch).map(Epoch) else { return };
+        if self.phase != Phase::Open {
             return;
         }
         if self.hub_store.as_ref() != Some(&ack.store) {
             self.greet(now, 0);
             return;
         }
-        for said in &ack.lanes {
-            let Some(lane) = lane_of(said) else { continue };
-            let said = ranges_of(said);
-            let state = &mut self.lanes[lane as usize];
-            if reaches(&said) > state.next {
-                self.set_back(now);
-                return;
-            }
-            let before = state.acked.clone();
-            for set in [&mut state.acked, &mut state.sent] {
-                set.insert(0, said.below());
-                said.ranges().iter().for_each(|&(first, end)| set.insert(first, end));
-            }
-            if state.acked != before {
-                self.progress_at = now.mono;
-                self.settle(lane);
+        let said = said_in(&ack.lanes);
+        if epoch != self.log.epoch {
+            self.strangers += u64::from(!self.hear_of_past(now, epoch, &said));
+        } else if self.is_beyond(&said) {
+            return self.dispute(now);
+        } else {
+            for (lane, said) in said {
+                let state = &mut self.lanes[lane as usize];
+                let before = state.acked.clone();
+                let first = self.log.first.of(lane);
+                for set in [&mut state.acked, &mut state.sent] {
+                    set.insert(first, said.below());
+                    said.ranges().iter().for_each(|&(first, end)| set.insert(first, end));
+                }
+                if state.acked != before {
+                    self.progress_at = now.mono;
+                    let held = state.acked.within(first, state.next);
+                    self.settle(epoch, lane, &held);
+                }
             }
         }
         let lanes = &self.lanes;
@@ -124,9 +161,8 @@ impl Outbox {
         }
     }
 
-    fn settle(&mut self, lane: Lane) {
-        let acked = &self.lanes[lane as usize].acked;
-        let (epoch, below, ranges) = (self.log.epoch, acked.below(), acked.ranges().to_vec());
+    pub(super) fn settle(&mut self, epoch: Epoch, lane: Lane, held: &Watermark) {
+        let (below, ranges) = (held.below(), held.ranges().to_vec());
         self.out.push_back(Output::Store(Ask::Settled { epoch, lane, below, ranges }));
     }
 
@@ -151,17 +187,13 @@ impl Outbox {
     }
 }
 
-fn lane_of(ack: &LaneAck) -> Option<Lane> {
-    Lane::ALL.into_iter().find(|lane| lane.name() == ack.lane)
-}
-
-fn ranges_of(ack: &LaneAck) -> Watermark {
-    let mut ranges = Watermark::new(ack.below);
-    ack.ranges.iter().for_each(|[first, end]| ranges.insert(*first, *end));
-    ranges
-}
-
-/// The end of what is said to be committed.
-fn reaches(ranges: &Watermark) -> u64 {
-    ranges.ranges().last().map_or(ranges.below(), |(_, end)| *end)
+/// What is said to be committed, by lane.
+fn said_in(acks: &[LaneAck]) -> Vec<(Lane, Watermark)> {
+    let said = |ack: &LaneAck| {
+        let lane = Lane::ALL.into_iter().find(|lane| lane.name() == ack.lane)?;
+        let mut mark = Watermark::new(ack.below);
+        ack.ranges.iter().for_each(|[first, end]| mark.insert(*first, *end));
+        Some((lane, mark))
+    };
+    acks.iter().filter_map(said).collect()
 }

@@ -37,10 +37,11 @@ impl Outbox {
             FromStore::Log(log) => {
                 self.log = log;
                 self.take_log();
-                if self.phase != Phase::Away {
+                if !matches!(self.phase, Phase::Away | Phase::Refused { .. }) {
                     self.greet(now, 0);
                 }
             }
+            FromStore::Past { lane, from, epochs } => self.hear_past(now, lane, from, epochs),
         }
     }
 
@@ -90,15 +91,20 @@ impl Outbox {
         if room < BACKLOG_PAYLOAD {
             return;
         }
-        let hole = Lane::ALL.into_iter().find_map(|lane| {
-            let state = &self.lanes[lane as usize];
-            let (first, _) = state.sent.hole(0);
-            (first < state.next).then_some((lane, first))
-        });
-        if let Some((lane, from)) = hole {
+        if let Some((lane, from)) = self.first_hole() {
             self.asked = Some((lane, from, now.mono));
             self.out.push_back(Output::Store(Ask::Rows { lane, from, bytes_max: BACKLOG_PAYLOAD }));
         }
+    }
+
+    /// Where the hub has said what it holds, the first row it lacks: alarm lane first, earlier epochs first.
+    fn first_hole(&self) -> Option<(Lane, u64)> {
+        Lane::ALL.into_iter().find_map(|lane| {
+            let state = &self.lanes[lane as usize];
+            let present = (self.log.first.of(lane), state.next);
+            let hole_in = |(first, end)| Some(state.sent.hole(first).0).filter(|hole| *hole < end);
+            self.recalled.stretches(lane).chain([present]).find_map(hole_in).map(|hole| (lane, hole))
+        })
     }
 
     fn hear_rows(&mut self, now: Now, lane: Lane, from: u64, rows: &[HeldRow]) {
