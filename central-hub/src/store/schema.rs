@@ -251,6 +251,8 @@ CREATE TABLE outboxes(
     at_us     INTEGER NOT NULL,       -- agent wall time
     rows      INTEGER NOT NULL,
     oldest_us INTEGER NOT NULL        -- when the oldest of them was measured, agent wall time
+) WITHOUT ROWID;
+";
 
 const LIVES: &str = "
 -- Where an epoch begins in this lane: seqs go on from one epoch of a log to the next.
