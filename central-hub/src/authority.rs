@@ -21,6 +21,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -44,6 +45,8 @@ const REQUEST_BYTES_MAX: usize = 8 * 1024;
 #[derive(Clone, Debug)]
 pub struct Authority {
     dir: PathBuf,
+    /// By which certificates are checked.
+    time: Arc<dyn TimeProvider>,
 }
 
 /// A certificate that was just given out.
@@ -55,7 +58,12 @@ pub struct Certified {
 
 impl Authority {
     pub fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), time: Arc::new(DefaultTimeProvider) }
+    }
+
+    /// Checks certificates at this time instead of the machine's.
+    pub fn by(self, time: Arc<dyn TimeProvider>) -> Self {
+        Self { time, ..self }
     }
 
     /// Makes both issuers and the hub's certificates for `names`. Never overwrites a file.
@@ -99,7 +107,8 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate("agents")?).context("agents.pem cannot be trusted")?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
-        let config = server_config()?
+        let config = self
+            .server_config()?
             .with_client_cert_verifier(verifier)
             .with_single_cert(self.chain("server")?, self.key("server")?)
             .context("server.pem and server.key do not belong together")?;
@@ -111,7 +120,8 @@ impl Authority {
         // An enrolling agent knows the authority by its fingerprint only: it must see the certificate.
         let mut chain = self.chain("server")?;
         chain.push(self.certificate("authority")?);
-        let mut config = server_config()?
+        let mut config = self
+            .server_config()?
             .with_no_client_auth()
             .with_single_cert(chain, self.key("server")?)
             .context("server.pem and server.key do not belong together")?;
@@ -123,7 +133,7 @@ impl Authority {
     pub fn tls_towards_broker(&self) -> Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate("authority")?).context("authority.pem cannot be trusted")?;
-        let config = ClientConfig::builder_with_provider(provider())
+        let config = ClientConfig::builder_with_details(provider(), self.time.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_root_certificates(roots)
             .with_client_auth_cert(self.chain("hub")?, self.key("hub")?)
@@ -136,6 +146,11 @@ impl Authority {
         let certificate = self.certificate("server")?;
         let (_, parsed) = x509_parser::parse_x509_certificate(&certificate)?;
         Ok(Wall(parsed.validity().not_after.timestamp() * 1_000_000))
+    }
+
+    fn server_config(&self) -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>> {
+        let config = ServerConfig::builder_with_details(provider(), self.time.clone());
+        Ok(config.with_protocol_versions(&[&rustls::version::TLS13])?)
     }
 
     fn issuer(&self, name: &str, title: &str, now: Wall) -> Result<Issuer<'static, KeyPair>> {
@@ -232,10 +247,6 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn server_config() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>> {
-    Ok(ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13])?)
-}
-
 fn leaf(
     names: Vec<String>,
     common_name: &str,
@@ -280,12 +291,15 @@ fn read(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::{Authority, name_in};
+    use crate::passed_time::PassedTime;
     use cotside_protocol::model::Wall;
     use cotside_protocol::wire::topic::AgentId;
+    use cotside_systemd::clock::{BUILT_AT, Clock};
     use rcgen::{CertificateParams, DnType, KeyPair};
-    use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Arc;
 
     const NOW: Wall = Wall(1_768_360_364_000_000);
 
@@ -327,6 +341,57 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
         assert!(authority.found(&["hub.ward".into()], NOW).is_err());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// A hub by one clock and an agent by another shake hands in memory.
+    fn handshake(authority: &Authority, hub: Clock, agent: Clock) -> Result<(), rustls::Error> {
+        let forever = Wall(i64::MAX);
+        let key = KeyPair::generate().unwrap();
+        let request = CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+        let certified = authority.sign_agent(&request, &AgentId::new("gw-01").unwrap(), NOW).unwrap();
+        let certificate = CertificateDer::from_pem_slice(certified.certificate_pem.as_bytes()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.certificate("authority").unwrap()).unwrap();
+        let time = Arc::new(PassedTime::new(agent, NOW, forever));
+        let client = rustls::ClientConfig::builder_with_details(super::provider(), time)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(
+                vec![certificate],
+                PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let by_hub = authority.clone().by(Arc::new(PassedTime::new(hub, NOW, forever)));
+        let mut server = rustls::ServerConnection::new(by_hub.tls_for_agents().unwrap()).unwrap();
+        let name = "hub.ward".try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(client), name).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets()?;
+            wire.clear();
+            server.write_tls(&mut wire).unwrap();
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn s10_certificates_are_checked_by_a_time_that_has_passed_and_expiry_is_never_skipped() {
+        let (authority, dir) = authority("clocks");
+        let (unset, right) = (|| Clock::start_saying(Wall(9)), || Clock::start_saying(BUILT_AT));
+        // Certificates of two years, five years later.
+        let late = || Clock::start_saying(NOW + 5 * 365 * super::DAY);
+        assert_eq!(handshake(&authority, right(), right()), Ok(()));
+        assert_eq!(handshake(&authority, unset(), unset()), Ok(()));
+        let expired =
+            |error: Result<(), rustls::Error>| format!("{:?}", error.unwrap_err()).contains("Expired");
+        assert!(expired(handshake(&authority, late(), right())), "the agent's certificate");
+        assert!(expired(handshake(&authority, right(), late())), "the hub's certificate");
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -11,6 +11,7 @@ use crate::api;
 use crate::authority::Authority;
 use crate::ledger;
 use crate::live;
+use crate::passed_time::PassedTime;
 use crate::store::agents::Agent;
 use crate::store::{self, Store, WriterEnded};
 use crate::unit::Roster;
@@ -56,6 +57,11 @@ impl Running {
     pub async fn start(config: &Hub, clock: Clock) -> Result<Self, Fault> {
         let (store, store_ended) = Store::start(&config.store(), false).map_err(Fault::Store)?;
         let authority = Authority::at(&config.data_dir);
+        let newest = store.read(store::newest).await.map_err(Fault::Store)?;
+        let until = authority.valid_until().map_err(Fault::Certificates)?;
+        let passed = Arc::new(PassedTime::new(clock, newest, until));
+        let clock = if newest <= until { clock.not_before(newest) } else { clock };
+        let authority = authority.by(passed.clone());
         let (feed, items) = mpsc::channel(FEED);
         let rules = Rules { store: store.id().into(), accepts: config.accepts };
         let house = Arc::new(House::new(clock, store, rules, feed));
@@ -90,7 +96,7 @@ impl Running {
         .map_err(Fault::Store)?;
         stages.start("api", STAGE_STOP, |stop| api::serve(http, tls, state, stop));
         let shared = house.clone();
-        stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, live, stop));
+        stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, live, passed, stop));
         let shared = house.clone();
         stages.start("ledger", STAGE_STOP, |stop| ledger::run(shared, stop));
         let tls = authority.tls_for_anyone(&[b"http/1.1"]).map_err(Fault::Certificates)?;

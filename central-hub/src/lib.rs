@@ -8,6 +8,7 @@ pub mod feed;
 pub mod hub;
 pub mod ledger;
 pub mod live;
+pub mod passed_time;
 pub mod people;
 pub mod store;
 pub mod unit;

@@ -85,6 +85,14 @@ export interface Agent {
   state: AgentState
   heard_ms: number | null
   simulated: boolean
+  clock?: AgentClock | null
+}
+
+// A gateway's wall clock against the hub's; off: by more than what it dates can bear.
+export interface AgentClock {
+  offset_ms: number
+  uncertainty_ms: number
+  off: boolean
 }
 
 export interface BedView {

@@ -5,7 +5,7 @@ import { hubLink, judge } from './age'
 import { Alone } from './alone'
 import type { BedView, DeviceClock } from './api'
 import { bedState, connected, heardAt } from './feed'
-import { age, asterisks, clock, clockError, duration, gestation, grams, label, site, ucumText } from './format'
+import { age, asterisks, clock, clockError, hubClockError, duration, gestation, grams, label, site, ucumText } from './format'
 import { ageWords, readingWords } from './number'
 import { limitsOf } from './pick'
 import { now, wall } from './pulse'
@@ -134,7 +134,10 @@ function Devices({ view, elapsed }: { view: BedView; elapsed: number }): VNode {
               {agent.state === 'live' ? '●' : '○'} {agent.id}
             </th>
             <td>gateway{agent.simulated ? ', SIMULATED' : ''}</td>
-            <td>{agent.state}</td>
+            <td>
+              {agent.state}
+              {agent.clock?.off === true && <i> {hubClockError(agent.clock.offset_ms)}</i>}
+            </td>
             <td class="n">{agent.heard_ms === null ? '' : age(agent.heard_ms + elapsed)}</td>
           </tr>
         )}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { age, asterisks, clock, clockError, counter, duration, gestation, grams, label, lasting, ucumText } from './format'
+import { age, asterisks, clock, clockError, counter, duration, gestation, grams, hubClockError, label, lasting, ucumText } from './format'
 
 test('durations count up as on a stopwatch', () => {
   assert.deepEqual([0, 19_999, 725_000, 3_723_000, -5].map(duration), ['0:00', '0:19', '12:05', '1:02:03', '0:00'])
@@ -28,6 +28,7 @@ test('a clock time is local, with leading zeros, and survives nonsense', () => {
 test('a device clock is noted when a reading of it would mislead', () => {
   const off = (offset_ms: number): string | null => clockError({ state: 'steady', offset_ms, uncertainty_ms: 700 })
   assert.deepEqual([0, -60_000, 192_000, -7_200_000].map(off), [null, null, 'clock 3 min fast', 'clock 2 h slow'])
+  assert.equal(hubClockError(-45_000), 'clock 45 s behind the hub')
   assert.equal(clockError({ state: 'unset', offset_ms: 0, uncertainty_ms: 0 }), 'clock not set')
 })
 

@@ -49,6 +49,10 @@ export function clockError(clock: DeviceClock): string | null {
   return `clock ${age(Math.abs(clock.offset_ms))} ${clock.offset_ms > 0 ? 'fast' : 'slow'}`
 }
 
+export function hubClockError(offsetMs: number): string {
+  return `clock ${age(Math.abs(offsetMs))} ${offsetMs > 0 ? 'ahead of' : 'behind'} the hub`
+}
+
 export function clock(wallMs: number, seconds = false): string {
   const at = new Date(wallMs)
   if (Number.isNaN(at.getTime())) return '--:--'

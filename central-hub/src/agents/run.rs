@@ -8,7 +8,9 @@ use super::quota::Quota;
 use super::roll::{Claim, SeatNumber, Standing};
 use crate::authority;
 use crate::live::Live;
+use crate::passed_time::PassedTime;
 use crate::store::agents;
+use crate::store::events::{self, Event};
 use anyhow::{Context, Result, bail};
 use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::AgentId;
@@ -78,8 +80,9 @@ pub async fn run(
 }
 
 /// Keeps the roll in step with the store. Started before the listener, so that the first agent finds its name.
-pub async fn renew(house: Arc<House>, live: Live, mut stop: Stop) -> Result<()> {
+pub async fn renew(house: Arc<House>, live: Live, passed: Arc<PassedTime>, mut stop: Stop) -> Result<()> {
     let mut stored = true;
+    let mut clock_trouble = None;
     for round in 0_u64.. {
         match house.store.read(agents::all).await {
             Ok(agents) => house.roll().renew(agents),
@@ -99,6 +102,18 @@ pub async fn renew(house: Arc<House>, live: Live, mut stop: Stop) -> Result<()> 
             stored = house.stores();
             live.store_ok(stored).await?;
         }
+        let trouble = passed.trouble();
+        if clock_trouble.is_some() != trouble.is_some() {
+            let words =
+                trouble.clone().unwrap_or_else(|| "the hub's clock agrees with its rows again".to_owned());
+            tracing::error!(words, "clock");
+            tell(&house, None, "hub-clock", words).await;
+            live.clock_trouble(trouble.clone()).await?;
+            clock_trouble = trouble;
+        }
+        for (agent, words) in live.clock_news().await? {
+            tell(&house, Some(agent), "agent-clock", words).await;
+        }
         // The store has answered and the unit's loop takes news: this hub lives.
         stages::still_alive();
         tokio::select! {
@@ -107,6 +122,14 @@ pub async fn renew(house: Arc<House>, live: Live, mut stop: Stop) -> Result<()> 
         }
     }
     Ok(())
+}
+
+async fn tell(house: &House, agent: Option<AgentId>, what: &'static str, detail: String) {
+    let agent = agent.map(|agent| agent.to_string());
+    let event = Event { at: house.clock.now().wall, agent, what: what.into(), detail };
+    if let Err(error) = house.store.submit(move |connection| events::append(connection, &event)).await {
+        tracing::error!(error = format!("{error:#}"), what, "an event cannot be written");
+    }
 }
 
 /// One agent from handshake to end. An error: it never got as far as a name.

@@ -12,6 +12,8 @@ struct HealthView {
     status: &'static str,
     version: &'static str,
     store: &'static str,
+    /// What is wrong with the hub's own clock; null: nothing.
+    clock: Option<String>,
     agents: AgentsView,
     started_at: String,
 }
@@ -28,6 +30,7 @@ pub(super) async fn show(State(context): State<Context>) -> Result<Response, Pro
         status: if health.store_ok { "ok" } else { "degraded" },
         version: env!("CARGO_PKG_VERSION"),
         store: if health.store_ok { "ok" } else { "failed" },
+        clock: health.clock,
         agents: AgentsView { known: health.agents_known, connected: health.agents_connected },
         started_at: context.started_at.to_string(),
     }))

@@ -8,6 +8,7 @@ use crate::unit::view::BedsView;
 use crate::unit::{Change, Unit};
 use bytes::Bytes;
 use cotside_protocol::model::{Mono, Now};
+use cotside_protocol::wire::topic::AgentId;
 use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -127,6 +128,14 @@ impl Feed {
             self.send(urgent);
         }
         self.output.pop_front()
+    }
+
+    pub(super) fn set_clock_trouble(&mut self, words: Option<String>) {
+        self.unit.set_clock_trouble(words);
+    }
+
+    pub(super) fn clock_news(&mut self, now: Now) -> Vec<(AgentId, String)> {
+        self.unit.clock_news(now)
     }
 
     pub(super) const fn unit(&self) -> &Unit {

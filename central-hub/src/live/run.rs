@@ -8,6 +8,7 @@ use crate::unit::view::{BedView, LimitView, LimitsState, UnitName, UnitView};
 use crate::unit::{Roster, Unit};
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
+use cotside_protocol::wire::topic::AgentId;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
 use std::sync::Arc;
@@ -50,9 +51,11 @@ pub struct WavesJoined {
     pub frames: broadcast::Receiver<WaveFrame>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Health {
     pub store_ok: bool,
+    /// What is wrong with the hub's own clock, in words.
+    pub clock: Option<String>,
     pub agents_known: usize,
     pub agents_connected: usize,
 }
@@ -67,6 +70,8 @@ enum Order {
     TurnOver(String, Option<Patient>, oneshot::Sender<bool>),
     Limits(String, Vec<LimitView>, LimitsState),
     StoreOk(bool),
+    ClockTrouble(Option<String>),
+    ClockNews(oneshot::Sender<Vec<(AgentId, String)>>),
 }
 
 /// The loop that [`Live`] talks to; give it to a stage.
@@ -163,7 +168,8 @@ impl Loop {
             Order::Health(reply) => {
                 let (agents_known, agents_connected) = self.feed.unit().agents(now.mono);
                 let store_ok = self.feed.unit().is_store_ok();
-                let _ = reply.send(Health { store_ok, agents_known, agents_connected });
+                let clock = self.feed.unit().clock_trouble().map(str::to_owned);
+                let _ = reply.send(Health { store_ok, agents_known, agents_connected, clock });
             }
             Order::TurnOver(bed, patient, reply) => {
                 let done = self.feed.change(&bed, |unit| unit.turn_over(now.mono, &bed, patient));
@@ -172,6 +178,8 @@ impl Loop {
             Order::Limits(bed, limits, state) => {
                 self.feed.change(&bed, |unit| unit.set_limits(&bed, limits, state));
             }
+            Order::ClockTrouble(words) => self.feed.set_clock_trouble(words),
+            Order::ClockNews(reply) => _ = reply.send(self.feed.clock_news(now)),
             Order::StoreOk(ok) => self.feed.set_store_ok(ok),
         }
     }
@@ -212,6 +220,16 @@ impl Live {
     /// The limits of a bed as the hub knows them: sent to the agent, or confirmed by it.
     pub async fn limits(&self, bed: &str, limits: Vec<LimitView>, state: LimitsState) -> Result<()> {
         self.tell(Order::Limits(bed.to_owned(), limits, state)).await
+    }
+
+    /// What is wrong with the hub's own clock, in words; None: nothing.
+    pub async fn clock_trouble(&self, words: Option<String>) -> Result<()> {
+        self.tell(Order::ClockTrouble(words)).await
+    }
+
+    /// Agents whose clocks have left the hub's, or come back, since last asked.
+    pub async fn clock_news(&self) -> Result<Vec<(AgentId, String)>> {
+        self.ask(Order::ClockNews).await
     }
 
     pub async fn store_ok(&self, ok: bool) -> Result<()> {

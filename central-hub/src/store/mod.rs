@@ -15,9 +15,11 @@ pub mod derived;
 pub mod events;
 pub mod lives;
 pub mod marks;
+mod newest;
 mod run;
 pub mod schema;
 
+pub use newest::newest;
 pub use run::{Pending, Store, WriterEnded};
 
 use anyhow::{Context, Result, bail};

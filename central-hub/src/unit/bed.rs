@@ -1,5 +1,6 @@
 //! One bed as it stands now: who lies in it, what serves it, what was last measured, what alarms.
 
+use super::agent_wall::AgentWall;
 use super::alarms::Alarms;
 use super::values::{Values, millis};
 use super::view::{AgentState, AgentView, BedView, ClockView, DeviceView, LimitView, LimitsState};
@@ -36,12 +37,13 @@ pub(super) struct Bed {
 type Census = (AgentState, usize, usize);
 
 /// What is known of the agent that serves the bed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Serving {
     pub id: AgentId,
     pub heard_at: Option<Mono>,
     pub is_connected: bool,
     pub is_simulated: bool,
+    pub wall: AgentWall,
 }
 
 impl Serving {
@@ -132,6 +134,7 @@ impl Bed {
                 state: agent.state(now.mono),
                 heard_ms: silence.map(millis),
                 simulated: agent.is_simulated,
+                clock: agent.wall.view(now),
             }),
             devices: self.devices.iter().map(|device| device_view(device, millis(since_status))).collect(),
             values: self.values.view(now, self.patient.is_some(), |link| self.device_name(link)),

@@ -2,6 +2,7 @@
 //!
 //! Pure: items and time in, what changed out, views on demand. Truth is in the store; this is rebuilt at start and by the next second's data.
 
+mod agent_wall;
 mod alarms;
 mod bed;
 pub mod clock;
@@ -12,12 +13,13 @@ pub use values::unknown;
 
 use crate::feed::{Item, News};
 use crate::people::Patient;
+use agent_wall::AgentWall;
 use bed::{Bed, Serving};
 use clock::AgentClock;
 use cotside_protocol::model::{Mono, Now, Provenance};
 use cotside_protocol::wire::block::Header;
 use cotside_protocol::wire::topic::AgentId;
-use cotside_protocol::wire::upstream::Record;
+use cotside_protocol::wire::upstream::{Record, Status};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use view::{AgentState, BedView, LimitView, LimitsState, UnitName, UnitView};
@@ -43,6 +45,7 @@ pub struct Unit {
     beds: BTreeMap<String, Bed>,
     agents: BTreeMap<AgentId, Agent>,
     store_ok: bool,
+    clock_trouble: Option<String>,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Unit {
             beds: BTreeMap::new(),
             agents: BTreeMap::new(),
             store_ok: true,
+            clock_trouble: None,
         };
         for (bed, agent) in roster.beds {
             unit.bed(&bed);
@@ -111,6 +115,11 @@ impl Unit {
                 agent.serving.heard_at = Some(now.mono);
             }
         }
+        let was_off = agent.serving.wall.is_off();
+        if let News::Status(Status { wall_us, .. }) = &what {
+            agent.serving.wall.hears(now, *wall_us);
+        }
+        let clock_changed = agent.serving.wall.is_off() != was_off;
         let link_changed = agent.serving.state(now.mono) != was;
         let Some(name) = bed else { return Change::Nothing };
         let Some(bed) = self.beds.get_mut(&name) else { return Change::Nothing };
@@ -118,7 +127,7 @@ impl Unit {
             News::Connected | News::Disconnected { .. } => (true, true),
             News::Status(status) => {
                 let has_limits = status.limits.is_some_and(|limits| bed.confirm(&limits));
-                (bed.status(now.mono, status.links) || has_limits, false)
+                (bed.status(now.mono, status.links) || has_limits || clock_changed, false)
             }
             News::Announce(announce) => {
                 bed.alarms.date(now.wall, announce.wall_us);
@@ -201,6 +210,21 @@ impl Unit {
         std::mem::replace(&mut self.store_ok, ok) != ok
     }
 
+    pub fn set_clock_trouble(&mut self, words: Option<String>) {
+        self.clock_trouble = words;
+    }
+
+    /// What is wrong with the hub's own clock, in words.
+    pub fn clock_trouble(&self) -> Option<&str> {
+        self.clock_trouble.as_deref()
+    }
+
+    /// Agents whose clocks have left the hub's, or come back, since last asked: in words.
+    pub fn clock_news(&mut self, now: Now) -> Vec<(AgentId, String)> {
+        let news = |(id, agent): (&AgentId, &mut Agent)| Some((id.clone(), agent.serving.wall.news(now)?));
+        self.agents.iter_mut().filter_map(news).collect()
+    }
+
     pub fn is_store_ok(&self) -> bool {
         self.store_ok
     }
@@ -242,7 +266,13 @@ fn serving(agents: &BTreeMap<AgentId, Agent>) -> BTreeMap<&str, &Serving> {
 
 impl Agent {
     fn new(id: AgentId, bed: Option<String>) -> Self {
-        let serving = Serving { id, heard_at: None, is_connected: false, is_simulated: false };
+        let serving = Serving {
+            id,
+            heard_at: None,
+            is_connected: false,
+            is_simulated: false,
+            wall: AgentWall::default(),
+        };
         Self { bed, clock: AgentClock::default(), serving }
     }
 

@@ -92,7 +92,7 @@ impl Scene {
         let outbox = OutboxStatus::default();
         self.hear(News::Status(Status {
             epoch: String::new(),
-            wall_us: 0,
+            wall_us: self.now.wall.0 + 40_000_000,
             links: vec![link],
             outbox,
             limits: None,
@@ -390,7 +390,10 @@ fn a_bed_is_written_as_the_api_promises() {
             "gestational_age": {"weeks": 32, "days": 4}, "day_of_life": 8, "pma": {"weeks": 33, "days": 5},
             "weight_g": null
         },
-        "agent": {"id": "gw-01", "state": "live", "heard_ms": 400, "simulated": false},
+        "agent": {
+            "id": "gw-01", "state": "live", "heard_ms": 400, "simulated": false,
+            "clock": {"offset_ms": 40_125, "uncertainty_ms": 126, "off": true}
+        },
         "devices": [{
             "link": 0, "name": "monitor", "driver": "intellivue", "state": "live", "detail": "",
             "manufacturer": "", "model": "MP70", "serial": "[31mDE1", "heard_ms": 420,

@@ -77,6 +77,16 @@ pub struct AgentView {
     pub heard_ms: Option<u64>,
     /// Its data is not from a patient: simulated, replayed, or a device in demo mode.
     pub simulated: bool,
+    /// Its wall clock against the hub's; None: it has not told the time.
+    pub clock: Option<AgentClockView>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AgentClockView {
+    pub offset_ms: i64,
+    pub uncertainty_ms: i64,
+    /// So far off that what it dates may be found at the wrong time.
+    pub off: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
