@@ -13,4 +13,5 @@ pub mod kill_nine;
 pub mod ledger;
 pub mod power_cut;
 pub mod proxy;
+pub mod two_ends;
 pub mod virtual_unit;
