@@ -1,5 +1,6 @@
 //! Which blocks are there, and how far has each lane of each log come?
 
+use super::dated;
 use bytes::Bytes;
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::topic::{AgentId, Lane};
@@ -110,7 +111,9 @@ pub fn append(connection: &Connection, addition: &Addition) -> rusqlite::Result<
 }
 
 fn append_record(connection: &Connection, addition: &Addition, record: &RecordRow) -> rusqlite::Result<()> {
-    let bed = bed_at(connection, &addition.agent, record.at)?;
+    let shift = dated::shift(connection, addition.source, record.seq)?;
+    let at = Wall(record.at.0.saturating_add(shift));
+    let bed = bed_at(connection, &addition.agent, at)?;
     connection
         .prepare_cached(
             "INSERT INTO records(source, seq, bed, at_us, type, episode, json) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -119,11 +122,14 @@ fn append_record(connection: &Connection, addition: &Addition, record: &RecordRo
             addition.source.0,
             record.seq.cast_signed(),
             bed,
-            record.at.0,
+            at.0,
             record.kind,
             record.episode,
             record.json
         ])?;
+    if record.kind == "clock-step" {
+        dated::date_anew(connection, &addition.agent, addition.source, record.seq)?;
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 
 pub mod agents;
 pub mod blocks;
+mod dated;
 pub mod derived;
 pub mod events;
 pub mod lives;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
-const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES];
+const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES, CLOCKS];
 
 /// Names this store; another one after a restore from a backup (`central-hub restore`).
 pub fn store_id(connection: &Connection) -> rusqlite::Result<String> {
@@ -273,6 +273,11 @@ CREATE TABLE marks(
     detail   TEXT NOT NULL,
     PRIMARY KEY(agent, what)
 ) WITHOUT ROWID;
+";
+
+const CLOCKS: &str = "
+-- Where a gateway's clock was set: few among many, and asked for with each record.
+CREATE INDEX records_clock_steps ON records(source, seq) WHERE type = 'clock-step';
 ";
 
 #[cfg(test)]
