@@ -4,6 +4,7 @@
 
 use crate::cable::Faults;
 use crate::newborn::{Episode, What};
+use crate::process::Process;
 use crate::unit::{Baby, BedPlan, DevicePlan, On, Plan, Unit};
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// Where the console is, unless something else is there already.
 const HTTP_PORT: u16 = 8480;
+
+/// `RestartSec` of the agent's unit file.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
 
 /// The limits of the demonstration: wide, and for no real baby.
 const LIMITS: &str = r#"
@@ -58,9 +62,18 @@ pub async fn run(seconds: Option<u64>) -> Result<()> {
         Some(seconds) => println!("  Ends by itself after {seconds} s."),
         None => println!("  Ctrl-C ends it."),
     }
-    let ended = tokio::select! {
-        why = unit.devices.wait() => why?,
-        () = tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(u64::MAX >> 24))) => "time is over",
+    let ended = {
+        let over = tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(u64::MAX >> 24)));
+        let end = unit.devices.wait();
+        tokio::pin!(over, end);
+        let mut look = tokio::time::interval(RESTART_AFTER);
+        loop {
+            tokio::select! {
+                why = &mut end => break why?,
+                () = &mut over => break "time is over",
+                _ = look.tick() => restart(&mut unit.agents)?,
+            }
+        }
     };
     println!("\nStopping ({ended})");
     let dir = unit.dir.clone();
@@ -73,6 +86,15 @@ pub async fn run(seconds: Option<u64>) -> Result<()> {
     ensure!(clean, "not every process stopped cleanly; logs in {}", dir.display());
     std::fs::remove_dir_all(&dir)?;
     println!("Stopped cleanly.");
+    Ok(())
+}
+
+/// What systemd does for an agent at a bed (`Restart=always`): kill one, and see the hole in the record with its cause.
+fn restart(agents: &mut [Process]) -> Result<()> {
+    for agent in agents.iter_mut().filter_map(|agent| (!agent.is_running()).then_some(agent)) {
+        println!("  {} ended and is started again", agent.name());
+        agent.start()?;
+    }
     Ok(())
 }
 

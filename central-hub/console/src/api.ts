@@ -157,7 +157,7 @@ export interface Trend {
   label: string
   name: string
   site: string | null
-  device: string
+  device: string | null
   ucum: string
   points: Point[]
 }
@@ -167,6 +167,8 @@ export interface BedTrends {
   from_ms: number
   to_ms: number
   resolution_s: number
+  // The bed's last admission or discharge: nothing measured before it is shown.
+  since_ms: number | null
   trends: Trend[]
   gaps: Gap[]
 }

@@ -9,8 +9,8 @@ const local = (hour: number, minute = 0, dayOfMonth = 14): number => new Date(20
 test('a parameter keeps its range until a value leaves it, then the range goes to the next round value', () => {
   assert.deepEqual(rangeOf(HR, '{beats}/min', undefined), { low: 80, high: 200 })
   assert.deepEqual(rangeOf(HR, '{beats}/min', { low: 120, high: 171 }), { low: 80, high: 200 })
-  assert.deepEqual(rangeOf(HR, '{beats}/min', { low: 61, high: 171 }), { low: 50, high: 200 })
-  assert.deepEqual(rangeOf(HR, '{beats}/min', { low: 120, high: 221 }), { low: 80, high: 250 })
+  assert.deepEqual(rangeOf(HR, '{beats}/min', { low: 61, high: 171 }), { low: 60, high: 200 })
+  assert.deepEqual(rangeOf(HR, '{beats}/min', { low: 120, high: 221 }), { low: 80, high: 240 })
 })
 
 test('a saturation never gets a scale above 100 %', () => {
@@ -18,7 +18,7 @@ test('a saturation never gets a scale above 100 %', () => {
 })
 
 test('a parameter without a range of its own is framed by what was seen, a flat one too', () => {
-  assert.deepEqual(rangeOf(1, 'mL', { low: 3, high: 17 }), { low: 0, high: 20 })
+  assert.deepEqual(rangeOf(1, 'mL', { low: 3, high: 17 }), { low: 2, high: 18 })
   const flat = rangeOf(1, 'mL', { low: 5, high: 5 })
   assert.ok(flat.low <= 5 && flat.high > 5 && flat.high > flat.low)
   assert.deepEqual(rangeOf(1, 'mL', undefined), { low: 0, high: 1 })

@@ -28,7 +28,7 @@ export function rangeOf(code: number, ucum: string, seen: Range | undefined): Ra
   const low = Math.min(fixed?.low ?? Infinity, seen?.low ?? Infinity)
   const high = Math.max(fixed?.high ?? -Infinity, seen?.high ?? -Infinity)
   if (!(high >= low)) return { low: 0, high: 1 }
-  const step = stepOf(high === low ? Math.max(1, Math.abs(low)) : high - low, 4)
+  const step = stepOf(high === low ? Math.max(1, Math.abs(low)) : high - low, 10)
   const wide = {
     low: low < (fixed?.low ?? Infinity) ? Math.floor(low / step) * step : low,
     high: high > (fixed?.high ?? -Infinity) ? Math.ceil(high / step) * step : high,

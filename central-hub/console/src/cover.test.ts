@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Coverage } from './api'
-import { causes, dayBounds, dayName, lastDays, offBy, percent, remarks, sharesOf, sign } from './cover'
+import { causes, dayBounds, dayName, lastDays, offBy, percent, remarks, settled, sharesOf, sign } from './cover'
 
 const DAY_S = 86_400
 const day = (received: number, missing: Record<string, number> = {}, waiting = 0, unexplained = 0): Coverage => ({ received_s: received, missing, waiting_s: waiting, unexplained_s: unexplained })
@@ -34,6 +34,14 @@ test('one second among a day is still seen in the bar, and the bar is whole', ()
 test('books that do not balance are noticed', () => {
   assert.equal(offBy(day(80_000, { 'cable-out': 400 }, 6_000, 0), DAY_S), 0)
   assert.equal(offBy(day(80_000, {}, 6_000, 0), DAY_S), -400)
+})
+
+test('the last seconds of a day that goes on are on their way, those of a day that is over are not', () => {
+  const today = { ...day(500, {}, 10), expected_s: 510 }
+  assert.deepEqual([settled(today, true).expected_s, settled(today, true).waiting_s], [500, 0])
+  assert.equal(settled(today, false), today)
+  const late = { ...day(500, {}, 600), expected_s: 1_100 }
+  assert.equal(settled(late, true), late)
 })
 
 test('the days are the hub’s: UTC, oldest first, today last', () => {

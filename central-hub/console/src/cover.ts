@@ -4,6 +4,14 @@ import type { Coverage } from './api'
 import { lasting } from './format'
 import { shortWords, type Kind } from './holes'
 
+// The last seconds of a day that is still going on are on their way, not missing: the books call them waiting, a cell does not.
+const ON_ITS_WAY_S = 60
+
+export function settled<T extends Coverage & { expected_s: number }>(day: T, goesOn: boolean): T {
+  if (!goesOn || day.waiting_s > ON_ITS_WAY_S) return day
+  return { ...day, expected_s: day.expected_s - day.waiting_s, waiting_s: 0 }
+}
+
 // A full day is only called full when not a second is missing: everything else is rounded down.
 export function percent(received: number, expected: number): string {
   if (expected <= 0) return ''

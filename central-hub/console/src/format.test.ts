@@ -14,7 +14,7 @@ test('an age is rounded down within its unit and its unit grows with it', () => 
 
 test('how long something lasted is said in the two units that matter', () => {
   const hour = 3_600_000
-  assert.deepEqual([0, 42_400, 119_000, 120_000, 59 * 60_000, hour, 3.08 * hour, 47.9 * hour, 52 * hour].map(lasting), ['0 s', '42 s', '119 s', '2 min', '59 min', '1 h 00 min', '3 h 05 min', '47 h 54 min', '2 d 4 h'])
+  assert.deepEqual([0, 300, 42_400, 119_000, 120_000, 59 * 60_000, hour, 3.08 * hour, 47.9 * hour, 52 * hour].map(lasting), ['0 s', '< 1 s', '42 s', '119 s', '2 min', '59 min', '1 h 00 min', '3 h 05 min', '47 h 54 min', '2 d 4 h'])
   assert.equal(lasting(Infinity), '?')
 })
 

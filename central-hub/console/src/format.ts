@@ -31,6 +31,7 @@ export function age(ms: number): string {
 // 42 s, 27 min, 3 h 05 min, 2 d 4 h: how long something lasted, to about a hundredth.
 export function lasting(ms: number): string {
   if (!Number.isFinite(ms)) return '?'
+  if (ms > 0 && ms < 1000) return '< 1 s'
   const seconds = Math.max(0, Math.round(ms / 1000))
   if (seconds < 120) return `${seconds} s`
   const minutes = Math.round(seconds / 60)

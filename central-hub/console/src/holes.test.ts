@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Gap } from './api'
-import { causeWords, kindOf, listed, shadeAt, shades, stillOpen, together, wordsFor } from './holes'
+import { atTheEnd, before, causeWords, isIn, kindOf, listed, middleOf, shadeAt, shades, together, wordsFor } from './holes'
 
 const MINUTE = 60_000
 const at = (hour: number, minute: number, second = 0): number => new Date(2026, 0, 14, hour, minute, second).getTime()
@@ -52,22 +52,42 @@ test('what happens to several devices at once is one line, what goes on ends now
   assert.deepEqual(listed(gaps, at(14, 0)).map((hole) => `${hole.when} ${hole.what}`), ['13:50–now cable out (monitor, ventilator)'])
 })
 
+test('what the gateway does to all its devices alike names none of them', () => {
+  const gaps = [gap(at(13, 0), at(13, 5), 'agent-down', 'monitor'), gap(at(13, 0), at(13, 5), 'agent-down', 'oximeter')]
+  assert.deepEqual(listed(gaps, at(14, 0)).map((hole) => hole.what), ['gateway was off'])
+})
+
+test('what flickers is one line that says how often and how long together', () => {
+  const flicker = Array.from({ length: 20 }, (_, i) => gap(at(12, i), at(12, i, 3), 'undecodable', 'monitor'))
+  const found = listed([...flicker, gap(at(12, 5, 30), at(12, 6, 30), 'cable-out', 'monitor')], at(14, 0))
+  assert.deepEqual(found.map((hole) => `${hole.when} ${hole.what} ${hole.long}`), ['12:05:30–12:06:30 cable out (monitor) 60 s', '12:00–12:19 not readable (monitor) 20 × · 60 s'])
+})
+
+test('the cursor goes to the longest piece of what flickers, as far as it is on the screen', () => {
+  const hole = { pieces: [{ from: 0, to: 2 }, { from: 10, to: 20 }, { from: 30, to: 34 }] }
+  assert.equal(middleOf(hole, 0, 100), 15)
+  assert.equal(middleOf(hole, 18, 100), 32)
+  assert.deepEqual([1, 5, 20, 33].map((at) => isIn(hole, at)), [true, false, false, true])
+})
+
 test('holes that overlap are counted once', () => {
   assert.equal(together([{ from: 0, to: 10 }, { from: 5, to: 8 }, { from: 9, to: 20 }, { from: 30, to: 31 }]), 21)
 })
 
-test('after the last bucket a silent device is said to be silent, a gateway not heard may still bring it', () => {
-  const trends = [{ device: 'monitor', points: [[0, 1, 1, 1, 60, 1] as [number, number, number, number, number, number]] }]
-  const open = (agent: 'live' | 'lost', state: string, to: number): string[] =>
-    stillOpen(trends, [], to, MINUTE, { agent, devices: [{ name: 'monitor', state }] }).map((g) => `${g.from_ms / MINUTE} ${g.cause}`)
-  assert.deepEqual(open('live', 'silent', 10 * MINUTE), ['1 device-silent'])
-  assert.deepEqual(open('live', 'live', 10 * MINUTE), ['1 waiting'])
-  assert.deepEqual(open('lost', 'live', 10 * MINUTE), ['1 not-heard'])
-  assert.deepEqual(open('live', 'live', 2.5 * MINUTE), [])
+test('what waits at the end is said in the words of now: gateway not heard, device silent, or nothing while it is on its way', () => {
+  const waiting = gap(at(13, 40), at(14, 0), 'waiting', 'monitor')
+  const said = (agent: 'live' | 'lost', state: string, of = waiting): string[] =>
+    atTheEnd([of], at(14, 0), { agent, devices: [{ name: 'monitor', state }] }).map((g) => g.cause)
+  assert.deepEqual(said('live', 'live'), ['waiting'])
+  assert.deepEqual(said('live', 'silent'), ['device-silent'])
+  assert.deepEqual(said('lost', 'live'), ['not-heard'])
+  assert.deepEqual(said('live', 'live', gap(at(13, 59), at(14, 0), 'waiting', 'monitor')), [])
+  assert.deepEqual(said('live', 'silent', gap(at(12, 0), at(13, 0), 'waiting', 'monitor')), ['waiting'])
 })
 
-test('what a hole on record covers is not open', () => {
-  const trends = [{ device: 'monitor', points: [[0, 1, 1, 1, 60, 1] as [number, number, number, number, number, number]] }]
-  const now = { agent: 'live' as const, devices: [{ name: 'monitor', state: 'live' }] }
-  assert.deepEqual(stillOpen(trends, [gap(MINUTE, 10 * MINUTE, 'cable-out', 'monitor')], 10 * MINUTE, MINUTE, now), [])
+test('the time before the bed changed hands lies over everything and is no hole', () => {
+  const stretch = before(50, 0, 100)
+  assert.deepEqual(shades([...stretch, gap(20, 80, 'unexplained')], 'monitor', 0, 100).map(({ from, to, cause }) => [from, to, cause]), [[0, 50, 'other-child'], [50, 80, 'unexplained']])
+  assert.deepEqual(before(null, 0, 100), [])
+  assert.deepEqual(before(0, 0, 100), [])
 })

@@ -23,17 +23,19 @@ const ROWS: Row[] = [
 
 // Empty lanes of these stay on the screen: that nothing was measured is what they say.
 const ALWAYS = 3
-const ASKED_MOST = 48
+// The hub answers no more at once.
+const ASKED_MOST = 32
 
 export function keyOf(trend: Pick<Trend, 'code' | 'site' | 'device'>): string {
-  return `${trend.code}/${trend.site ?? ''}/${trend.device}`
+  return `${trend.code}/${trend.site ?? ''}/${trend.device ?? ''}`
 }
 
-// The rows' parameters, and whatever else the bed's devices measure now and a person has asked for.
+// What the bed's devices measure now of the rows and of what a person has asked for, then the rest of the rows: a device that was
+// taken away is still in the record.
 export function codesAsked(values: Value[], chosen: ReadonlySet<string>): number[] {
   const rows = ROWS.flatMap((row) => row.codes)
-  const extra = values.filter((value) => !value.setting && chosen.has(keyOf(value))).map((value) => value.code)
-  return [...new Set([...rows, ...extra])].slice(0, ASKED_MOST)
+  const present = values.filter((value) => !value.setting && (rows.includes(value.code) || chosen.has(keyOf(value))))
+  return [...new Set([...present.map((value) => value.code), ...rows])].slice(0, ASKED_MOST).sort((a, b) => a - b)
 }
 
 export interface Lane {
@@ -46,7 +48,7 @@ export interface Choice {
   key: string
   label: string
   site: string | null
-  device: string
+  device: string | null
   shown: boolean
 }
 
@@ -90,7 +92,7 @@ const EMPTY: Record<number, [string, string]> = { 147842: ['HR', '{beats}/min'],
 function empty(code = 0): Trend | undefined {
   const [label, ucum] = EMPTY[code] ?? []
   if (label === undefined || ucum === undefined) return undefined
-  return { code, label, name: label, site: null, device: '', ucum, points: [] }
+  return { code, label, name: label, site: null, device: null, ucum, points: [] }
 }
 
 const codeOf = (choice: Choice): number => Number(choice.key.split('/')[0])

@@ -8,8 +8,9 @@ export const LEFT_PX = 44
 export const RIGHT_PX = 40
 export const AXIS_PX = 26
 const LANE_GAP_PX = 10
-// A hole that is shorter than a pixel is still seen.
+// A hole that is narrower cuts nothing out of what its bucket has: a tick at the lane's edge says that it was there.
 const LEAST_HOLE_PX = 2
+const TICK_PX = 6
 
 export interface PlotLane {
   hue: string
@@ -59,7 +60,7 @@ export function xToTime(x: number, from: number, to: number, width: number): num
 
 export class Plot {
   private readonly pen: CanvasRenderingContext2D | null
-  private patterns: Record<Kind, CanvasPattern | null> | undefined
+  private patterns: Record<Exclude<Kind, 'apart'>, CanvasPattern | null> | undefined
   private ratio = 1
   private width = 0
   private height = 0
@@ -170,11 +171,17 @@ export class Plot {
   private hole(pen: CanvasRenderingContext2D, shade: Shade, box: Box, x: (at: number) => number): void {
     const kind = kindOf(shade.cause)
     const left = x(shade.from)
-    const width = Math.max(LEAST_HOLE_PX, x(shade.to) - left)
+    const width = x(shade.to) - left
     const colour = kind === 'unexplained' ? this.palette.unexplained : this.palette.dim
+    if (width < LEAST_HOLE_PX) {
+      pen.fillStyle = colour
+      pen.fillRect(this.crisp(left), box.top, Math.max(this.hair, width), TICK_PX)
+      pen.fillRect(this.crisp(left), box.top + box.height - TICK_PX, Math.max(this.hair, width), TICK_PX)
+      return
+    }
     pen.fillStyle = this.palette.ground
     pen.fillRect(left, box.top, width, box.height)
-    pen.fillStyle = this.pattern(pen, kind) ?? this.palette.hatch
+    pen.fillStyle = this.pattern(pen, kind) ?? this.palette.ground
     pen.fillRect(left, box.top, width, box.height)
     pen.strokeStyle = colour
     pen.lineWidth = 1
@@ -244,6 +251,7 @@ export class Plot {
 
   // Stripes: lost. Dots: coming. Stripes both ways: unexplained. Told apart without colour.
   private pattern(pen: CanvasRenderingContext2D, kind: Kind): CanvasPattern | null {
+    if (kind === 'apart') return null
     this.patterns ??= {
       lost: tile(pen, 10, this.ratio, (p) => stripes(p, 10, this.palette.hatch, false)),
       coming: tile(pen, 8, this.ratio, (p) => dots(p, 8, this.palette.dim)),

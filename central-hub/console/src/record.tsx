@@ -5,7 +5,7 @@ import type { VNode } from 'preact'
 import { useMemo } from 'preact/hooks'
 import { hubLink } from './age'
 import type { BedDay, UnitCompleteness } from './api'
-import { dayName, lastDays, percent, remarks, sharesOf, sign } from './cover'
+import { dayName, lastDays, percent, remarks, settled, sharesOf, sign } from './cover'
 import { beds, connected, heardAt, unit } from './feed'
 import { useKeys } from './keys'
 import { now, wall } from './pulse'
@@ -98,7 +98,7 @@ function Days({ days, rows, told }: { days: string[]; rows: string[]; told: Map<
             <th scope="row">{bed}</th>
             {days.map((day) => (
               <td key={day}>
-                <Cell bed={bed} day={day} of={told.get(day)?.beds.find((b) => b.bed === bed)} />
+                <Cell bed={bed} day={day} of={cellOf(told.get(day), bed, day === days.at(-1))} />
               </td>
             ))}
           </tr>
@@ -106,6 +106,11 @@ function Days({ days, rows, told }: { days: string[]; rows: string[]; told: Map<
       </tbody>
     </table>
   )
+}
+
+function cellOf(day: UnitCompleteness | undefined, bed: string, goesOn: boolean): BedDay | undefined {
+  const found = day?.beds.find((b) => b.bed === bed)
+  return found === undefined ? undefined : settled(found, goesOn)
 }
 
 function Cell({ bed, day, of }: { bed: string; day: string; of: BedDay | undefined }): VNode {

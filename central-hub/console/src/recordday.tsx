@@ -2,9 +2,10 @@
 
 import type { VNode } from 'preact'
 import type { BedCompleteness, BedGaps, LaneDay, UnitCompleteness } from './api'
-import { causes, dayBounds, dayName, offBy, percent } from './cover'
+import { causes, dayBounds, dayName, offBy, percent, settled } from './cover'
+import { bedState } from './feed'
 import { duration, lasting } from './format'
-import { causeWords, listed } from './holes'
+import { atTheEnd, causeWords, listed, type Now } from './holes'
 import { now, wall } from './pulse'
 import { ask, isOld, useQuestion, type Told } from './question'
 import { toDay } from './span'
@@ -21,7 +22,8 @@ interface Day {
 
 export function RecordDay({ chosen, unit }: { chosen: { bed: string; day: string } | null; unit: Map<string, UnitCompleteness> }): VNode {
   if (chosen !== null) return <Chosen key={`${chosen.bed}\n${chosen.day}`} bed={chosen.bed} day={chosen.day} />
-  const beds = [...unit.values()].flatMap((day) => day.beds)
+  const last = [...unit.keys()].sort().at(-1)
+  const beds = [...unit.values()].flatMap((day) => day.beds.map((bed) => settled(bed, day.day === last)))
   const sum = (of: (bed: (typeof beds)[number]) => number): number => beds.reduce((total, bed) => total + of(bed), 0)
   const unexplained = sum((bed) => bed.unexplained_s)
   return (
@@ -43,6 +45,8 @@ function Chosen({ bed, day }: { bed: string; day: string }): VNode {
   const { from, to } = dayBounds(day)
   const standing = useQuestion(`${bed}/${day}`, REFRESH_MS, (over) => whole(bed, day, over))
   const told = standing.told?.data
+  const view = bedState(bed).value?.view
+  const state: Now = { agent: view?.agent?.state ?? 'never', devices: view?.devices ?? [] }
   const old = standing.told !== undefined && isOld(standing, REFRESH_MS, now.value, false)
   const found = told?.completeness.days.find((d) => d.day === day)
   const look = (): void => {
@@ -60,7 +64,7 @@ function Chosen({ bed, day }: { bed: string; day: string }): VNode {
       {standing.trouble !== null && <p class="trouble">Not known anew: {standing.trouble}.</p>}
       {told === undefined && standing.trouble === null && <p>asking the hub</p>}
       {found !== undefined && <Devices expected={found.expected_s} lanes={found.lanes} />}
-      {told !== undefined && <DayHoles gaps={told.gaps} to={Math.min(to, standing.told?.hubAtMs ?? to)} from={from} />}
+      {told !== undefined && <DayHoles gaps={told.gaps} from={from} to={Math.min(to, standing.told?.hubAtMs ?? to)} state={state} />}
       <button type="button" class="back" onClick={look}>
         trend of this day
       </button>
@@ -74,7 +78,7 @@ async function whole(bed: string, day: string, over: AbortSignal): Promise<Told<
   const base = `/api/v1/beds/${encodeURIComponent(bed)}`
   const [completeness, gaps] = await Promise.all([
     ask<BedCompleteness>(`${base}/completeness?from=${day}&to=${day}`, over),
-    ask<BedGaps>(`${base}/gaps?from=${from}&to=${to}`, over),
+    ask<BedGaps>(`${base}/gaps?lane=numeric&from=${from}&to=${to}`, over),
   ])
   return { data: { completeness: completeness.data, gaps: gaps.data }, hubAtMs: completeness.hubAtMs }
 }
@@ -136,12 +140,12 @@ function DeviceLanes({ lanes, expected }: { lanes: LaneDay[]; expected: number }
   )
 }
 
-function DayHoles({ gaps, from, to }: { gaps: BedGaps; from: number; to: number }): VNode | null {
-  const holes = listed(gaps.gaps.filter((gap) => gap.to_ms > from && gap.from_ms < to), to)
+function DayHoles({ gaps, from, to, state }: { gaps: BedGaps; from: number; to: number; state: Now }): VNode | null {
+  const holes = listed((gaps.to_ms > to ? atTheEnd(gaps.gaps, to, state) : gaps.gaps).filter((gap) => gap.to_ms > from && gap.from_ms < to), to)
   if (holes.length === 0) return null
   return (
     <section class="holes">
-      <h2>Holes, local time</h2>
+      <h2>Holes of the numbers, local time</h2>
       <ul>
         {holes.slice(0, HOLES_MOST).map((hole) => (
           <li key={`${hole.from}/${hole.cause}/${hole.devices.join()}`}>

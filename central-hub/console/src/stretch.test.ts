@@ -26,6 +26,7 @@ test('the cursor enters from the end that it is called from, walks by buckets an
   assert.equal(walked(null, 1, MINUTE, whole), 0.5 * MINUTE)
   assert.equal(walked(3.1 * MINUTE, 1, MINUTE, whole), 4.5 * MINUTE)
   assert.equal(walked(3.1 * MINUTE, -10, MINUTE, whole), 0.5 * MINUTE)
+  assert.deepEqual([walked(null, Infinity, MINUTE, whole), walked(null, -Infinity, MINUTE, whole)], [9.5 * MINUTE, 0.5 * MINUTE])
   assert.equal(walked(3.1 * MINUTE, Infinity, MINUTE, whole), 9.5 * MINUTE)
 })
 

@@ -24,6 +24,6 @@ export function stepped(end: number | null, direction: 1 | -1, hours: number, no
 export function walked(at: number | null, buckets: number, resolutionMs: number, { from, to }: Stretch): number {
   const middle = (time: number): number => (Math.floor(time / resolutionMs) + 0.5) * resolutionMs
   const [first, last] = [middle(from), middle(to - 1)]
-  if (at === null) return buckets < 0 ? last : first
-  return Math.max(first, Math.min(last, middle(at) + buckets * resolutionMs))
+  if (at === null && Number.isFinite(buckets)) return buckets < 0 ? last : first
+  return Math.max(first, Math.min(last, middle(at ?? from) + buckets * resolutionMs))
 }

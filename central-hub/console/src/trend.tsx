@@ -4,10 +4,10 @@ import { useComputed, useSignal } from '@preact/signals'
 import type { VNode } from 'preact'
 import { useMemo } from 'preact/hooks'
 import { hubLink } from './age'
-import type { BedTrends, Gap } from './api'
+import type { BedTrends } from './api'
 import { bedState, connected, heardAt } from './feed'
 import { age, clock } from './format'
-import { listed, shades, stillOpen, type Listed, type Shade } from './holes'
+import { atTheEnd, before, listed, middleOf, shades, type Listed, type Now, type Shade } from './holes'
 import { useKeys } from './keys'
 import { choices, codesAsked, lanes, type Lane } from './lanes'
 import { now, wall } from './pulse'
@@ -30,7 +30,6 @@ export interface Shown {
   to: number
   resolutionMs: number
   lanes: ShownLane[]
-  gaps: Gap[]
   holes: Listed[]
 }
 
@@ -103,23 +102,21 @@ export function TrendView({ bed }: { bed: string }): VNode {
 function arrange(
   standing: Standing<BedTrends>,
   chosen: ReadonlySet<string>,
-  state: Parameters<typeof stillOpen>[4],
+  state: Now,
 ): Shown | undefined {
   const data = standing.told?.data
   if (data === undefined || standing.told === undefined) return undefined
   const { from_ms: from, to_ms: to } = data
   const resolutionMs = data.resolution_s * 1000
   const hubAt = standing.told.hubAtMs
-  // A window that ends at an earlier time says nothing of what is open now.
-  const open = to >= hubAt - resolutionMs ? stillOpen(data.trends, data.gaps, Math.min(to, hubAt), resolutionMs, state) : []
-  const gaps = [...data.gaps, ...open]
+  const gaps = atTheEnd(data.gaps, hubAt, state)
+  const covered = [...gaps, ...before(data.since_ms, from, to)]
   const found = lanes(data.trends, chosen)
   return {
     from,
     to,
     resolutionMs,
-    gaps,
-    lanes: found.map((lane) => ({ ...lane, shades: shades(gaps, lane.trend.device, from, to), digits: digitsOf(lane.trend.points) })),
+    lanes: found.map((lane) => ({ ...lane, shades: shades(covered, lane.trend.device ?? '', from, to), digits: digitsOf(lane.trend.points) })),
     holes: listed(gaps, hubAt),
   }
 }
@@ -150,7 +147,7 @@ function toHole(direction: 1 | -1, shown: Shown | undefined): void {
   if (shown === undefined) return
   const at = cursor.value ?? (direction < 0 ? Infinity : -Infinity)
   const middles = shown.holes
-    .map((hole) => (Math.max(hole.from, shown.from) + Math.min(hole.to, shown.to)) / 2)
+    .map((hole) => middleOf(hole, shown.from, shown.to))
     .filter((middle) => (middle - at) * direction > 0)
   if (middles.length > 0) cursor.value = direction < 0 ? Math.max(...middles) : Math.min(...middles)
 }

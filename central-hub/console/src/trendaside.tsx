@@ -2,7 +2,7 @@
 
 import type { VNode } from 'preact'
 import { clock, day, label, lasting, site } from './format'
-import { together, type Listed } from './holes'
+import { isIn, middleOf, together, type Listed } from './holes'
 import type { Choice } from './lanes'
 import { cursor, turn } from './span'
 import type { Shown } from './trend'
@@ -21,7 +21,7 @@ export function Aside({ shown, choices, old }: { shown: Shown; choices: Choice[]
 function At({ shown }: { shown: Shown }): VNode {
   const at = cursor.value
   const visible = at !== null && at >= shown.from && at < shown.to
-  const hole = visible ? shown.holes.find((h) => h.from <= at && at < h.to) : undefined
+  const hole = visible ? shown.holes.find((h) => isIn(h, at)) : undefined
   return (
     <div class="at">
       <b>{visible ? clock(at) : '--:--'}</b>
@@ -44,7 +44,7 @@ function Holes({ shown }: { shown: Shown }): VNode {
       <ul>
         {holes.map((hole) => (
           <li key={`${hole.from}/${hole.cause}/${hole.devices.join()}`}>
-            <button type="button" class={hole.kind} onClick={() => (cursor.value = (Math.max(hole.from, shown.from) + Math.min(hole.to, shown.to)) / 2)}>
+            <button type="button" class={hole.kind} onClick={() => (cursor.value = middleOf(hole, shown.from, shown.to))}>
               <i class={`swatch ${hole.kind}`} />
               <span class="when">{hole.when}</span>
               <span class="long">{hole.long}</span>
@@ -59,7 +59,7 @@ function Holes({ shown }: { shown: Shown }): VNode {
 
 function inAll(holes: Listed[], word: string): string {
   if (holes.length === 0) return ''
-  return `${holes.length} ${word}, ${lasting(together(holes))}`
+  return `${holes.reduce((sum, hole) => sum + hole.pieces.length, 0)} ${word}, ${lasting(together(holes.flatMap((hole) => hole.pieces)))}`
 }
 
 function Choices({ choices }: { choices: Choice[] }): VNode | null {

@@ -111,7 +111,7 @@ export function Gutter({ shown }: { shown: Shown }): VNode {
           <div class="name">
             <b>{label(lane.trend.label)}</b> <i>{site(lane.trend.site)}</i>
           </div>
-          <div class="from">{[ucumText(lane.trend.ucum), lane.trend.device].filter((w) => w !== '').join(' · ')}</div>
+          <div class="from">{[ucumText(lane.trend.ucum), lane.trend.device ?? ''].filter((w) => w !== '').join(' · ')}</div>
           <Reading lane={lane} shown={shown} />
         </div>
       ))}

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::{Context, Peer};
 use crate::ledger::{
     self, BedReport, DayReport, GapView, Trend, TrendRequest, completeness_of_bed, completeness_of_unit,
-    gaps_of_bed, trends_of_bed,
+    gaps_of_bed, holes_of_bed, trends_of_bed,
 };
 use crate::people::{Date, Who, turned_over};
 use axum::Extension;
@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cotside_protocol::model::{Code, Wall};
 use cotside_protocol::wire::topic::Lane;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// No question reaches over more.
 const DAYS_MAX: i64 = 31;
 const DAYS_SHOWN: i64 = 7;
-const PARAMETERS_MAX: usize = 8;
+/// A page asks for every parameter that may stand in its lanes, not knowing which of them the bed has.
+const PARAMETERS_MAX: usize = 32;
 /// Points of one line: eight days of minutes.
 const POINTS_MAX: i64 = 8 * 1440;
 const RESOLUTIONS_S: [i64; 4] = [60, 300, 900, 3600];
@@ -37,6 +39,7 @@ pub(super) struct Asked {
     day: Option<String>,
     param: Option<String>,
     resolution: Option<String>,
+    lane: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -68,18 +71,26 @@ struct TrendsView {
     /// Since the last admission or discharge; nothing before it is shown.
     since_ms: Option<i64>,
     trends: Vec<Trend>,
+    /// What the account of the numerics does not have, `waiting` and `unexplained` among it.
     gaps: Vec<GapView>,
 }
 
+/// Every gap that agents recorded; of one `lane`, what its account does not have.
 pub(super) async fn gaps(
     State(context): State<Context>,
     Path(bed): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     find(&context, &bed).await?;
-    let (from, to) = asked.span(context.clock.now().wall)?;
+    let now = context.clock.now().wall;
+    let (from, to) = asked.span(now)?;
+    let lane = asked.lane()?;
     let name = bed.clone();
-    let gaps = context.store.read(move |connection| gaps_of_bed(connection, &name, from, to, None)).await?;
+    let read = move |connection: &Connection| match lane {
+        None => gaps_of_bed(connection, &name, from, to, None),
+        Some(lane) => holes_of_bed(connection, &name, (from, to), lane, now),
+    };
+    let gaps = context.store.read(read).await?;
     Ok(context.answer(GapsView { bed, from_ms: from.millis(), to_ms: to.millis(), gaps }))
 }
 
@@ -129,7 +140,7 @@ pub(super) async fn trends(
         .store
         .read(move |connection| {
             let since = turned_over(connection, &request.bed)?;
-            let gaps = gaps_of_bed(connection, &request.bed, from, to, Some(Lane::Numeric))?;
+            let gaps = holes_of_bed(connection, &request.bed, (from, to), Lane::Numeric, now.wall)?;
             // Nothing of the child that lay here before (H2), not even the minute that both share.
             request.from = request.from.max(since.map_or(from, next_minute));
             let trends = if request.from < to { trends_of_bed(connection, &request)? } else { Vec::new() };
@@ -189,6 +200,12 @@ impl Asked {
         Ok(resolution_s)
     }
 
+    fn lane(&self) -> Result<Option<Lane>, Problem> {
+        let known = |name: &str| [Lane::Numeric, Lane::Waveform].into_iter().find(|lane| lane.name() == name);
+        let wrong = || bad("bad-lane", "Lanes are numeric and waveform.").about("field", "lane");
+        self.lane.as_deref().map(|name| known(name).ok_or_else(wrong)).transpose()
+    }
+
     fn codes(&self) -> Result<Vec<Code>, Problem> {
         let Some(text) = &self.param else { return Ok(USUAL.to_vec()) };
         let codes: Option<Vec<Code>> =
@@ -200,7 +217,7 @@ impl Asked {
         let mut seen = std::collections::HashSet::new();
         codes.retain(|code| seen.insert(*code));
         if codes.len() > PARAMETERS_MAX {
-            return Err(bad("too-many-parameters", "Ask for at most eight parameters at once.")
+            return Err(bad("too-many-parameters", "Ask for at most 32 parameters at once.")
                 .about("parameters_max", PARAMETERS_MAX.to_string()));
         }
         Ok(codes)

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Pieces of one gap may be this far apart.
 const SEAM_US: i64 = 1_000_000;
 /// A cable that is out every minute of a month is not drawn to the last piece.
-const GAPS_MAX: usize = 10_000;
+pub(super) const GAPS_MAX: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GapView {

@@ -24,7 +24,9 @@ pub use follow::{Bounds, Step, next};
 pub use gaps::{GapView, gaps_of_bed};
 pub use hour::Hour;
 pub use moment::moment;
-pub use report::{BedReport, DayReport, LaneReport, Sums, completeness_of_bed, completeness_of_unit};
+pub use report::{
+    BedReport, DayReport, LaneReport, Sums, completeness_of_bed, completeness_of_unit, holes_of_bed,
+};
 pub use run::run;
 pub use runs::Runs;
 pub use seconds::Seconds;

@@ -2,6 +2,7 @@
 
 use super::account::{Account, Cause, Evidence, NOT_OFFERED};
 use super::follow::DAY_S;
+use super::gaps::{GAPS_MAX, GapView};
 use super::seconds::Seconds;
 use crate::people::Date;
 use crate::store::agents::{self, Assignment};
@@ -14,6 +15,9 @@ use std::collections::BTreeMap;
 
 /// What lies this close before or after a day decides about its first and last seconds.
 const MARGIN_S: i64 = 300;
+/// The words of the two parts of an account that no gap record names.
+const WAITING: &str = "waiting";
+const UNEXPLAINED: &str = "unexplained";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DayReport {
@@ -131,6 +135,51 @@ pub fn completeness_of_unit(
         reports.push(BedReport { bed: bed.clone(), expected_s: expected.count(), sums: Sums::of(&all) });
     }
     Ok(reports)
+}
+
+/// The stretches of a bed's account that are not received, by what they are called there: a cause, `waiting` for what an agent
+/// may still bring, `unexplained` for what nobody can account for. In the shape of gaps, sorted by begin. Where a gap record and
+/// data claim the same second, there is data.
+pub fn holes_of_bed(
+    connection: &Connection,
+    bed: &str,
+    (from, to): (Wall, Wall),
+    lane: Lane,
+    now: Wall,
+) -> rusqlite::Result<Vec<GapView>> {
+    let days = (Date::of(from), Date::of(to));
+    let book = Book::draw_up(connection, bed, days, now)?;
+    let window = Seconds::touched(from.0, to.0);
+    let mut holes: BTreeMap<(Option<u8>, &str), Seconds> = BTreeMap::new();
+    let mut devices: BTreeMap<Option<u8>, &Option<String>> = BTreeMap::new();
+    for day in days.0.number()..=days.1.number() {
+        let day = span_of(day);
+        let span = day.and(&window);
+        for (&(_, link), line) in book.lines_of(&day).filter(|((of, _), _)| *of == lane) {
+            let Account { missing, waiting, unexplained, .. } = &line.account;
+            let missing = missing.iter().filter(|(cause, _)| *cause != NOT_OFFERED);
+            let named = missing.map(|(cause, seconds)| (cause.as_str(), seconds));
+            for (cause, seconds) in named.chain([(WAITING, waiting), (UNEXPLAINED, unexplained)]) {
+                holes.entry((link, cause)).or_default().add(&seconds.and(&span));
+            }
+            devices.insert(link, &line.device);
+        }
+    }
+    let mut views = Vec::new();
+    for ((link, cause), seconds) in &holes {
+        views.extend(seconds.ranges().iter().map(|(from, to)| GapView {
+            from_ms: from.saturating_mul(1000),
+            to_ms: to.saturating_mul(1000),
+            cause: (*cause).to_owned(),
+            lane: lane.name(),
+            link: *link,
+            device: devices.get(link).and_then(|device| (*device).clone()),
+            count: None,
+        }));
+    }
+    views.sort_by_key(|view| view.from_ms);
+    views.truncate(GAPS_MAX);
+    Ok(views)
 }
 
 fn span_of(day: i64) -> Seconds {

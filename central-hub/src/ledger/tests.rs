@@ -1,6 +1,6 @@
 //! The ledger over a store: whatever order blocks arrive in and wherever following stops, the account is the same.
 
-use super::{Bounds, Outbox, completeness_of_bed, gaps_of_bed, next};
+use super::{Bounds, GapView, Outbox, completeness_of_bed, gaps_of_bed, holes_of_bed, next};
 use crate::people::Date;
 use crate::store::blocks::{Addition, Known, Row, append};
 use crate::store::lives::{Life, meet};
@@ -339,9 +339,17 @@ fn a_lost_row_is_unexplained_once_its_agent_holds_nothing_as_old() {
     assert_eq!(derived::count_waiting(&hub.store, "gw-01").unwrap(), 40);
     let (_, _, waiting, unexplained) = hub_says();
     assert_eq!((waiting, unexplained), (80, 0));
+    let open = || {
+        let span = (Wall(BEGIN), Wall(log.at));
+        let open = holes_of_bed(&hub.store, "01", span, Lane::Numeric, Wall(log.at)).unwrap();
+        let of = |gap: &GapView| (gap.cause.clone(), gap.to_ms - gap.from_ms, gap.device.clone(), gap.link);
+        open.iter().filter(|gap| gap.link == Some(0)).map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(open(), [("waiting".to_owned(), 80_000, None, Some(0))]);
     let outbox = Outbox { at: Wall(log.at + 600 * SECOND), rows: 0, oldest: Wall(log.at + 600 * SECOND) };
     derived::put_outbox(&hub.store, "gw-01", &outbox).unwrap();
     assert_eq!(hub_says(), ("numeric", Some(0), 0, 80));
+    assert_eq!(open(), [("unexplained".to_owned(), 80_000, None, Some(0))]);
 }
 
 #[test]
