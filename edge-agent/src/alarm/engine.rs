@@ -369,10 +369,10 @@ impl Engine {
 
     fn judge_store(&self) -> Verdict {
         self.store.as_ref().map_or(Verdict::False, |words| {
-            Verdict::True(Finding {
-                priority: self.policy.store_trouble,
-                ..technical(format!("NOT RECORDED: {words}"))
-            })
+            // An alarm has room for the first sentence; the others are for `status`.
+            let first = words.split_inclusive(". ").next().unwrap_or(words);
+            let text = first.trim_end().to_owned();
+            Verdict::True(Finding { priority: self.policy.store_trouble, ..technical(text) })
         })
     }
 

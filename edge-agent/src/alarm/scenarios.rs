@@ -329,9 +329,9 @@ fn h8_losing_the_hub_starts_quietly_and_rises() {
 #[test]
 fn h12_what_is_not_recorded_is_said_and_withdrawn() {
     check(
-        "+0s store disk full\n+5s store ok",
-        "+0s active Medium store-trouble v1: NOT RECORDED: disk full
-         +5s ended Medium store-trouble v2: NOT RECORDED: disk full",
+        "+0s store NOT RECORDED: no disk. It was there yesterday.\n+5s store ok",
+        "+0s active Medium store-trouble v1: NOT RECORDED: no disk.
+         +5s ended Medium store-trouble v2: NOT RECORDED: no disk.",
     );
 }
 

@@ -62,7 +62,7 @@ impl Held {
         }
         self.store.push_back(request);
         (is_full && !std::mem::replace(&mut self.is_behind, true))
-            .then(|| BedNotice::StoreTrouble(Some("the store does not keep up".to_owned())))
+            .then(|| BedNotice::StoreTrouble(Some("NOT RECORDED: the disk does not keep up.".to_owned())))
     }
 
     /// What the store is given next: first that something is missing, then what is there.

@@ -62,7 +62,7 @@ fn table(snapshot: &Snapshot) -> String {
         entries.read, entries.stored, entries.held, entries.withheld, entries.lost
     );
     if let Some(words) = &snapshot.store_trouble {
-        let _ = writeln!(out, "store   NOT RECORDED: {words}");
+        let _ = writeln!(out, "store   {words}");
     }
     let _ = match snapshot.limits_version {
         Some(version) => writeln!(out, "limits  {} in force, the hub's version {version}", snapshot.limits),

@@ -22,6 +22,8 @@ const PAGE_BYTES: u32 = 512;
 const CACHE_KIB: i64 = 512;
 /// About 2 MiB of write-ahead log before its pages go to their places.
 const CHECKPOINT_PAGES: u32 = 4096;
+/// The write-ahead log at its longest: that many pages and the last commit, each with its head.
+const WAL_BYTES: u64 = (CHECKPOINT_PAGES as u64 + 512) * (PAGE_BYTES as u64 + 24);
 
 /// `user_version` of a log this program writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -95,7 +97,23 @@ pub(super) fn open(directory: &Path) -> Result<Connection, Unfit> {
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     db.pragma_update(None, "journal_size_limit", i64::from(CHECKPOINT_PAGES * PAGE_BYTES * 2))?;
-    prepare(db)
+    let opened = prepare(db)?;
+    lay_out_wal(directory);
+    Ok(opened)
+}
+
+/// Writes the write-ahead log's space behind what stands there, once: a commit into a file that grows also writes the filesystem's
+/// journal, three times its own size. Zeros end a write-ahead log, and whoever writes it overwrites them. Without room for them it grows with each commit.
+fn lay_out_wal(directory: &Path) {
+    let path = directory.join(format!("{FILE}-wal"));
+    let Ok(mut wal) = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&path) else {
+        return;
+    };
+    let Ok(length) = wal.metadata().map(|wal| wal.len()) else { return };
+    let zeros = vec![0; usize::try_from(WAL_BYTES.saturating_sub(length)).unwrap_or(0)];
+    if wal.write_all(&zeros).and_then(|()| wal.sync_all()).is_err() {
+        let _ = wal.set_len(length);
+    }
 }
 
 /// The same log without a file, for when there is no place for one.
