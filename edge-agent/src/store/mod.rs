@@ -10,6 +10,7 @@ mod ledger;
 mod passed;
 mod room;
 mod run;
+mod trouble;
 mod weigh;
 
 pub use passed::passed;
@@ -25,6 +26,7 @@ use ledger::{Ledger, Life};
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
 use std::time::Duration;
+use trouble::Trouble;
 
 /// How often the label and the acknowledged positions are written. They may lag: the hub says them at every welcome.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
@@ -32,8 +34,6 @@ const NOTE_EVERY: Duration = Duration::from_secs(60);
 const BEAT_EVERY: Duration = Duration::from_secs(10);
 /// How often a log in memory looks for its disk.
 const RETURN_EVERY: Duration = Duration::from_secs(30);
-/// Words about a log that was set aside stay this long.
-const WORDS_STAY: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -94,12 +94,6 @@ pub struct Store {
     tried_at: Mono,
 }
 
-struct Trouble {
-    words: String,
-    /// Words about the past end by themselves.
-    ends_at: Option<Mono>,
-}
-
 impl Store {
     /// Opens the log in the settings' directory, whatever is there, begins an epoch, and writes down that the agent starts and since
     /// when it was not there.
@@ -115,19 +109,20 @@ impl Store {
         let (ledger, in_memory) = match opened {
             Ok(ledger) => (ledger, false),
             Err(place) => {
-                trouble = Some(lasting(format!(
-                    "The log cannot be written to {}: {place}. New data is kept in memory only and is lost at a restart.",
-                    settings.directory.display()
-                )));
-                let mut ledger = memory(life, file::read_label(&settings.directory).epoch);
-                if let Err(error) = ledger.append(&started(&settings, &ledger, now)) {
+                trouble = Some(Trouble::memory_only(&settings.directory, place));
+                let label = file::read_label(&settings.directory);
+                let mut ledger = memory(life, label.epoch);
+                let mut first = started(&settings, &ledger, now);
+                // What the hub lacks of the log on disk stays there; whether anybody ever reads it again, nobody knows.
+                first.extend(label.epoch.map(|_| lost(&settings, now, label)).into_iter().flatten());
+                if let Err(error) = ledger.append(&first) {
                     tracing::error!(%error, "the start could not be written down");
                 }
                 (ledger, true)
             }
         };
-        if !in_memory {
-            file::take_reserve(&settings.directory);
+        if !in_memory && !file::take_reserve(&settings.directory) {
+            trouble.get_or_insert(Trouble::disk_full(&settings.directory));
         }
         Self {
             settings,
@@ -182,15 +177,14 @@ impl Store {
             Some(ErrorCode::DiskFull) => {
                 let had_reserve = file::give_reserve(&self.settings.directory);
                 tracing::warn!(had_reserve, "the disk is full");
-                let words = "The disk of this gateway is full: the oldest waveforms make room for new data.";
-                self.trouble = Some(lasting(words.into()));
+                self.trouble = Some(Trouble::disk_full(&self.settings.directory));
                 let cap = self.ledger.used_bytes()? / 8 * 7;
                 let dropped = self.ledger.make_room(now, cap)?;
                 told.extend(dropped.into_iter().map(from_dropped));
                 self.ledger.append(drafts)
             }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                self.begin_anew(now, "was found damaged", told)?;
+                self.begin_anew(now, "it is damaged", told)?;
                 self.ledger.append(drafts)
             }
             Some(_) | None => Err(error),
@@ -250,9 +244,7 @@ impl Store {
         tracing::warn!("the hub claims rows that were never written; a new epoch begins");
         match self.ledger.dispute(Epoch(random())) {
             Ok(()) => {
-                let words = "The hub says that it holds data of this gateway that were never written here. \
-                             Nothing is taken as delivered on that word.";
-                self.trouble = Some(Trouble { words: words.into(), ends_at: Some(now.mono + WORDS_STAY) });
+                self.trouble = Some(Trouble::disputed(now));
                 self.label(now);
                 told.push(FromStore::Log(self.ledger.log()));
             }
@@ -275,12 +267,12 @@ impl Store {
         if let Err(error) = self.keep_house(now) {
             tracing::warn!(%error, "the log's house could not be kept");
         }
-        if self.trouble.as_ref().and_then(|trouble| trouble.ends_at).is_some_and(|at| at <= now.mono) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.is_over(now)) {
             self.trouble = None;
         }
         // A full disk that has room again.
         if !self.in_memory
-            && self.trouble.as_ref().is_some_and(|trouble| trouble.ends_at.is_none())
+            && self.trouble.as_ref().is_some_and(Trouble::lasts)
             && file::take_reserve(&self.settings.directory)
         {
             self.trouble = None;
@@ -350,7 +342,7 @@ impl Store {
         match fresh {
             Ok((ledger, aside)) => {
                 self.ledger = ledger;
-                self.trouble = Some(passing(now, why, &aside));
+                self.trouble = Some(Trouble::set_aside(now, why, &aside));
                 told.push(FromStore::Log(self.ledger.log()));
                 Ok(())
             }
@@ -363,9 +355,7 @@ impl Store {
 
     fn move_to_memory(&mut self, error: &rusqlite::Error, drafts: &[Draft], told: &mut Vec<FromStore>) {
         tracing::error!(%error, "the log goes on in memory");
-        self.trouble = Some(lasting(format!(
-            "The log cannot be written to disk: {error}. New data is kept in memory only and is lost at a restart."
-        )));
+        self.trouble = Some(Trouble::memory_only(&self.settings.directory, error));
         self.ledger = memory(self.ledger.life, Some(self.ledger.present.epoch));
         self.in_memory = true;
         told.push(FromStore::Log(self.ledger.log()));
@@ -418,7 +408,7 @@ fn open_on_disk(
         Err(Unfit::Place(place)) => Err(place),
         Err(why @ (Unfit::Damaged(_) | Unfit::Newer(_))) => {
             let (ledger, lost, aside) = set_aside_and_open(settings, life, now, label)?;
-            *trouble = Some(passing(now, &why.to_string(), &aside));
+            *trouble = Some(Trouble::set_aside(now, &why.to_string(), &aside));
             Ok((ledger, lost))
         }
     }
@@ -462,7 +452,8 @@ fn label(ledger: &Ledger, settings: &Settings, now: Now) {
 /// What a log that is gone may have held.
 fn lost(settings: &Settings, now: Now, label: Label) -> Vec<Draft> {
     let written = label.written.unwrap_or(now.wall).min(now.wall);
-    let from = label.settled.unwrap_or(written).min(written);
+    // The hub has every row that ended by then; the next one began a loss window earlier.
+    let from = label.settled.unwrap_or(written).min(written) - settings.loss_window;
     gaps(settings.provenance, now, GapCause::StoreLost, from, now.wall)
 }
 
@@ -508,18 +499,6 @@ fn record(provenance: Provenance, now: Now, record: &Record) -> Option<Draft> {
 
 fn from_dropped(dropped: room::Dropped) -> FromStore {
     FromStore::Dropped { lane: dropped.lane, first: dropped.first, end: dropped.end }
-}
-
-fn lasting(words: String) -> Trouble {
-    Trouble { words, ends_at: None }
-}
-
-fn passing(now: Now, why: &str, aside: &std::path::Path) -> Trouble {
-    let words = format!(
-        "The log of this gateway was set aside because {why}; what the hub had not taken of it is in {}.",
-        aside.display()
-    );
-    Trouble { words, ends_at: Some(now.mono + WORDS_STAY) }
 }
 
 fn random() -> u64 {

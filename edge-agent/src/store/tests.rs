@@ -98,7 +98,7 @@ fn a_full_disk_still_takes_alarms_and_says_so_until_there_is_room() {
     }
     assert!(!store.is_in_memory());
     assert!(dropped > 0);
-    assert!(store.trouble().unwrap().contains("full"));
+    assert!(store.trouble().unwrap().contains("DISK FULL"));
     let alarms = store.rows(at(600), Lane::Alarm, 0, 1 << 20).len() as u64;
     assert_eq!(alarms, 256, "a read's worth of the 301 alarms");
     let first = &store.rows(at(600), Lane::Waveform, 0, 1 << 20)[0];
