@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it fails")]
 
 use cotside_simulators::unit::MakeBroker;
+use cotside_tests::bad_store;
 use cotside_tests::broker::mosquitto;
 use cotside_tests::cable_out;
 use cotside_tests::image::Image;
@@ -72,5 +73,18 @@ async fn a_cable_pulled_out_between_gateway_and_hub_costs_nothing() {
     println!("cable out {} times; meanwhile: {}", outcome.outs, outcome.words);
     outcome.ledgers.iter().for_each(|(agent, ledger)| println!("{}", ledger.line(agent)));
     assert!(outcome.ledgers.iter().all(|(_, ledger)| ledger.is_balanced()), "logs in {}", dir.display());
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_with_any_bad_store_the_agent_starts_says_so_and_the_bed_is_on_the_screen() {
+    let dir = place("bad-store");
+    if let Err(why) = Image::is_possible(&dir).await {
+        println!("bad stores: SKIPPED, nothing is proved: they need root and loop devices: {why:#}");
+        return;
+    }
+    let outcome = bad_store::run(&binaries(), &dir).await.unwrap();
+    println!("bad stores\n{}", outcome.table());
+    assert!(outcome.is_right(), "logs in {}", dir.display());
     std::fs::remove_dir_all(&dir).unwrap();
 }

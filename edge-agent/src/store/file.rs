@@ -5,7 +5,7 @@ use cotside_protocol::wire::block::Epoch;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -165,14 +165,15 @@ pub(super) fn read_label(directory: &Path) -> Label {
     Label { epoch, settled, written }
 }
 
+/// Overwrites the one line in its place: it never changes its length, fits into a sector, and costs no change of the folder.
 pub(super) fn write_label(directory: &Path, epoch: Epoch, settled: Wall) -> std::io::Result<()> {
-    let fresh = directory.join(format!("{LABEL}.new"));
-    let mut file = fs::File::create(&fresh)?;
-    writeln!(file, "{:016x} {}", epoch.0, settled.0)?;
-    file.sync_all()?;
-    fs::rename(fresh, directory.join(LABEL))?;
+    let path = directory.join(LABEL);
+    let is_new = !path.exists();
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    file.write_all_at(format!("{:016x} {:020}\n", epoch.0, settled.0).as_bytes(), 0)?;
+    file.sync_data()?;
     // The name must not be older than the rows that follow under it.
-    fs::File::open(directory)?.sync_all()
+    if is_new { fs::File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 /// Renames the log out of the way, with the time in its name. Returns the new name.
