@@ -3,8 +3,8 @@
 use super::hour::{Hour, micro};
 use super::seconds::Seconds;
 use crate::store::derived::GapRow;
-use cotside_protocol::model::{NO_SAMPLE, Provenance, Wall};
-use cotside_protocol::wire::block::{Block, Body, Channel, Gap, GapCause, Header, Sample, Stretch};
+use cotside_protocol::model::{Provenance, Wall};
+use cotside_protocol::wire::block::{Block, Body, Channel, Extent, Gap, GapCause, Header, Sample, Stretch};
 use cotside_protocol::wire::topic::Lane;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -38,7 +38,10 @@ impl Harvest {
         let Block { header, body } = block;
         match body {
             Body::Numerics(samples) => self.numerics(&header, samples),
-            Body::Waveforms(stretches) => self.waveforms(&header, &stretches),
+            Body::Waveforms(stretches) => {
+                let extents: Vec<Extent> = stretches.iter().map(Stretch::extent).collect();
+                self.waveforms(&header, &extents);
+            }
             Body::Gap(gap) => self.gap(source, &header, gap),
             Body::Record(json) => self.record(&header, &json),
         }
@@ -75,21 +78,16 @@ impl Harvest {
         }
     }
 
-    fn waveforms(&mut self, header: &Header, stretches: &[Stretch]) {
-        for stretch in stretches {
-            let begin = header.wall.0.saturating_add(stretch.at_us.clamp(-BLOCK_US_MAX, BLOCK_US_MAX));
+    pub(super) fn waveforms(&mut self, header: &Header, extents: &[Extent]) {
+        for extent in extents {
+            let begin = header.wall.0.saturating_add(extent.at_us.clamp(-BLOCK_US_MAX, BLOCK_US_MAX));
             let at = |sample: usize| {
-                let offset = (sample as i64).saturating_mul(i64::from(stretch.period_us));
+                let offset = (sample as i64).saturating_mul(i64::from(extent.period_us));
                 begin.saturating_add(offset.min(BLOCK_US_MAX))
             };
-            let heard = self.heard.entry((Lane::Waveform, stretch.channel.link)).or_default();
-            let mut from = 0;
-            for run in stretch.samples.split(|sample| *sample == NO_SAMPLE) {
-                if !run.is_empty() {
-                    let touched = Seconds::touched(at(from), at(from + run.len() - 1).saturating_add(1));
-                    heard.add(&touched);
-                }
-                from += run.len() + 1;
+            let heard = self.heard.entry((Lane::Waveform, extent.channel.link)).or_default();
+            for &(first, end) in &extent.present {
+                heard.add(&Seconds::touched(at(first), at(end - 1).saturating_add(1)));
             }
         }
     }

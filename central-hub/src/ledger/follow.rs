@@ -204,6 +204,13 @@ impl<'a> Reading<'a> {
         blocks: &[Stored],
         keys: &HashMap<u64, usize>,
     ) -> rusqlite::Result<()> {
+        // Of waveforms it matters when there are some, which is said before the samples.
+        if self.lane == Lane::Waveform
+            && let Ok(Some((header, extents))) = block::extents(&stored.bytes)
+        {
+            self.harvest.waveforms(&header, &extents);
+            return Ok(());
+        }
         let mut decoded = self.decoder.decode(&stored.bytes);
         if let Err(BlockError::KeyMissing { seq, .. }) = decoded {
             let known = match keys.get(&seq) {

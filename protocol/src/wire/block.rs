@@ -18,7 +18,7 @@ use self::bytes::{Reader, Writer};
 use self::numerics::Key;
 use self::waveforms::Habits;
 use super::topic::Lane;
-use crate::model::{Code, Decimal, Mono, Pace, Provenance, Quality, Site, Wall};
+use crate::model::{Code, Decimal, Mono, NO_SAMPLE, Pace, Provenance, Quality, Site, Wall};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -86,6 +86,17 @@ pub struct Stretch {
     pub quality: Quality,
     /// `NO_SAMPLE` where missing.
     pub samples: Vec<i32>,
+}
+
+/// Where the samples of a stretch lie in time, without the samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    pub channel: Channel,
+    /// As in [`Stretch`].
+    pub at_us: i64,
+    pub period_us: u32,
+    /// The samples that are not missing, `[first, end)`.
+    pub present: Vec<(usize, usize)>,
 }
 
 /// A stretch known to be missing, with its cause.
@@ -188,6 +199,20 @@ enum Shape {
     Waveforms = 5,
 }
 
+impl Stretch {
+    pub fn extent(&self) -> Extent {
+        let mut present = Vec::new();
+        let mut at = 0;
+        for run in self.samples.split(|sample| *sample == NO_SAMPLE) {
+            if !run.is_empty() {
+                present.push((at, at + run.len()));
+            }
+            at += run.len() + 1;
+        }
+        Extent { channel: self.channel, at_us: self.at_us, period_us: self.period_us, present }
+    }
+}
+
 impl Encoder {
     pub fn new() -> Self {
         Self::default()
@@ -284,6 +309,18 @@ impl Decoder {
 /// The header and length of the first block of `bytes`; checks length and checksum, not the content.
 pub fn peek(bytes: &[u8]) -> Result<(Header, usize), BlockError> {
     open_block(bytes).map(|(header, _, _, consumed)| (header, consumed))
+}
+
+/// When this block's waveforms have samples: found without decoding one, where the block's form allows. None: it holds no waveforms.
+pub fn extents(bytes: &[u8]) -> Result<Option<(Header, Vec<Extent>)>, BlockError> {
+    let (header, shape, content, _) = open_block(bytes)?;
+    let mut reader = Reader(content);
+    let extents = match shape {
+        Shape::Waveforms => waveforms::extents(&mut reader)?,
+        Shape::RiceWaveforms => rice::decode(&mut reader)?.iter().map(Stretch::extent).collect(),
+        Shape::NumericsKey | Shape::NumericsDelta | Shape::Record | Shape::Gap => return Ok(None),
+    };
+    Ok(Some((header, extents)))
 }
 
 /// The seq of the key frame this block needs beside itself, if it is a numerics delta.

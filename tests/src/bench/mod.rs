@@ -9,6 +9,7 @@ pub mod decoders;
 pub mod drain;
 pub mod flash;
 pub mod floor;
+pub mod follower;
 pub mod full;
 pub mod ingest;
 pub mod line;

@@ -30,6 +30,10 @@ fn main() -> Result<()> {
         println!("ingest: 200,000 messages of a hundred agents, durable");
         bench::ingest::run(&place("ingest"), &clock, &mut figures)?;
     }
+    if is_chosen("follower") {
+        println!("follower: three minutes of forty beds, and a day's trend");
+        bench::follower::run(&place("follower"), &clock, &mut figures)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     if is_chosen("live") {
         println!("live: two minutes of alarms through a real agent and a real hub");

@@ -223,6 +223,7 @@ proptest! {
         let checksum = crc32c::crc32c(&writer.0);
         writer.fixed(&checksum.to_le_bytes());
         let _ = Decoder::new().decode(&writer.0);
+        let _ = extents(&writer.0);
     }
 }
 
@@ -243,7 +244,13 @@ proptest! {
         for body in bodies.into_iter().map(Body::Waveforms) {
             let mut bytes = Vec::new();
             encoder.encode(&header(Lane::Waveform, 1, 2), &body, &mut bytes);
-            prop_assert_eq!(decoder.decode(&bytes).unwrap().0.body, body);
+            let (header, found) = extents(&bytes).unwrap().unwrap();
+            let block = decoder.decode(&bytes).unwrap().0;
+            prop_assert_eq!((block.header, &block.body), (header, &body));
+            // Where the samples lie is said before them.
+            let Body::Waveforms(stretches) = body else { unreachable!() };
+            let expected: Vec<_> = stretches.iter().map(Stretch::extent).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::number::{read_number, write_number};
 use super::numerics::{read_site, write_site};
 use super::range::{RangeDecoder, RangeEncoder};
 use super::trace::{self, Habit, Surprises};
-use super::{BlockError, Channel, Stretch};
+use super::{BlockError, Channel, Extent, Stretch};
 use crate::model::{Code, NO_SAMPLE, Quality, Site};
 use std::collections::HashMap;
 
@@ -93,7 +93,7 @@ fn leads(lead: &Stretch, stretch: &Stretch) -> bool {
         && !stretch.samples.contains(&NO_SAMPLE)
 }
 
-pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Vec<Stretch>, BlockError> {
+fn read_heads(reader: &mut Reader<'_>) -> Result<Vec<Head>, BlockError> {
     let mut heads = Vec::new();
     let mut samples_left = SAMPLES_MAX;
     let mut before = Head::none();
@@ -103,6 +103,16 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Vec<Stretch>, BlockError
         heads.push(head.clone());
         before = head;
     }
+    Ok(heads)
+}
+
+/// Where the samples lie, without the samples.
+pub(super) fn extents(reader: &mut Reader<'_>) -> Result<Vec<Extent>, BlockError> {
+    Ok(read_heads(reader)?.into_iter().map(Head::extent).collect())
+}
+
+pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Vec<Stretch>, BlockError> {
+    let heads = read_heads(reader)?;
     let mut coder = RangeDecoder::new(reader.rest());
     let mut surprises: Vec<Surprises> = Vec::with_capacity(heads.len());
     let mut stretches = Vec::with_capacity(heads.len());
@@ -163,6 +173,21 @@ impl Head {
 
     fn form(&self) -> (&str, u32, u64) {
         (&self.ucum, self.period_us, self.gain.to_bits())
+    }
+
+    fn extent(self) -> Extent {
+        let mut present = Vec::new();
+        let mut at = 0;
+        let whole = [self.count];
+        let runs = if self.runs.is_empty() { &whole[..] } else { &self.runs };
+        for (number, length) in runs.iter().enumerate() {
+            if number % 2 == 0 && *length > 0 {
+                present.push((at, at + length));
+            }
+            at += length;
+        }
+        let channel = Channel { link: self.link, code: Code(self.code), site: self.site, setting: false };
+        Extent { channel, at_us: self.at_us, period_us: self.period_us, present }
     }
 
     /// How many samples are not missing.
