@@ -8,3 +8,4 @@ mod confidential;
 mod hub;
 mod live;
 mod patients;
+mod record;

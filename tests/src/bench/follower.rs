@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cotside_central_hub::ledger::{Bounds, Hour, TrendRequest, next, trends_of_bed};
 use cotside_central_hub::store::blocks::{self, Addition, Row, Source};
 use cotside_central_hub::store::derived::{self, HourKey};
+use cotside_central_hub::store::lives::{Life, meet};
 use cotside_central_hub::store::{agents, open};
 use cotside_protocol::model::{Code, Mono, Provenance, Site, Wall};
 use cotside_protocol::wire::block::{Body, Channel, Decoder, Encoder, Epoch, Header};
@@ -46,7 +47,7 @@ fn follow(store: &Connection, clock: &Clock, figures: &mut Figures) -> Result<()
     let mut sources: Vec<(AgentId, Vec<Source>)> = Vec::new();
     for bed in 0..BEDS {
         let agent = AgentId::new(&format!("gw-{bed:02}")).context("a name of letters and digits")?;
-        let known = blocks::sources(store, &agent, Epoch(7), None, BEGIN)?;
+        let known = meet(store, &agent, &Life::new(Epoch(7), None), BEGIN)?.known;
         sources.push((agent, known.into_iter().map(|known| known.source).collect()));
     }
     let pid = std::process::id();
