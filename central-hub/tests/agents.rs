@@ -368,3 +368,27 @@ async fn a_hub_that_cannot_start_says_why() {
     let (code, words) = hub.starts_with("data_dir = \"elsewhere\"\n").await;
     assert!(code == 74 && words.contains("there is no store at"), "{code}: {words}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s10_a_hub_whose_clock_went_back_says_so_and_its_gateways_still_come_in() {
+    let hub = Hub::start(Via::Own).await;
+    let identity = hub.register("gw-01", "01");
+    // It has dated something by a clock that was a day ahead of the one it has now.
+    hub.change(
+        "INSERT INTO events(at_us, what, detail) VALUES((unixepoch() + 86400) * 1000000, 'enrolled', '')",
+    );
+    let hub = hub.restart().await;
+    hub.event("hub-clock").await;
+    assert!(hub.log().contains("one of the two is wrong"), "{}", hub.log());
+    Gateway::welcomed(&hub, &identity, Log::new(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s10_a_gateway_whose_clock_is_an_hour_off_is_an_event() {
+    let hub = Hub::start(Via::Own).await;
+    let identity = hub.register("gw-01", "01");
+    let mut gateway = Gateway::welcomed(&hub, &identity, Log::new(1)).await;
+    let status = gateway.log.status(Duration::from_secs(3600));
+    gateway.publish(Upstream::Status, status).await;
+    hub.event("agent-clock").await;
+}
