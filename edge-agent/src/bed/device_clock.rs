@@ -1,7 +1,7 @@
 //! The clock of one device: how far it is from this gateway's, whether it was set, and what is said of it.
 //!
 //! It is held against the monotonic clock, so a step of the gateway's own wall clock is never taken for the device's. Of local time in an
-//! unknown zone, whole quarters of an hour count as the zone and the rest as the error; a step of exactly an hour is summer time.
+//! unknown zone, the nearest offset that is anybody's counts as the zone and the rest as the error; a step of exactly an hour is summer time.
 
 use cotside_protocol::model::{DeviceTime, Mono, Now, Wall, Zone};
 use cotside_protocol::offset::{Offset, Shown};
@@ -13,10 +13,18 @@ const SET_SINCE: Wall = Wall(1_420_070_400_000_000);
 /// Nor does one outlive its gateway's clock by more.
 const FUTURE_US: i64 = 30 * 365 * 86_400 * S;
 const S: i64 = 1_000_000;
-const QUARTER_US: i64 = 900 * S;
-const HOUR_US: i64 = 3600 * S;
-const WESTMOST_US: i64 = -12 * HOUR_US;
-const EASTMOST_US: i64 = 14 * HOUR_US;
+const MINUTE_US: i64 = 60 * S;
+const HOUR_US: i64 = 60 * MINUTE_US;
+const WESTMOST_H: i16 = -12;
+const EASTMOST_H: i16 = 14;
+/// Offsets from UTC in use that are no whole hours, in minutes, summer times included.
+const BETWEEN_HOURS: [i16; 13] = [-570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825];
+/// No local time is farther from the nearest zone's.
+const ZONE_REACH_US: i64 = HOUR_US / 2;
+/// The gateway's own clock was set by more: what was taken for a zone by it is looked at anew.
+const GROUND_STEP_US: i64 = 15 * MINUTE_US;
+/// A clock that is set to within this of some zone's time was set right, for that zone.
+const SET_RIGHT_US: i64 = MINUTE_US;
 /// Somebody set it, or it set itself, lately.
 const STEPPED_FOR: Duration = Duration::from_secs(3600);
 const RECORD_EVERY: Duration = Duration::from_secs(3600);
@@ -80,7 +88,11 @@ impl DeviceClock {
     /// What time alone, or a step of the gateway's own clock, has made worth a record.
     pub(super) fn tick(&mut self, now: Now) -> Option<News> {
         let ground = now.wall.0.saturating_sub_unsigned(now.mono.0);
-        if self.ground.replace(ground).is_some_and(|last| last.abs_diff(ground) > QUARTER_US.unsigned_abs()) {
+        if self
+            .ground
+            .replace(ground)
+            .is_some_and(|last| last.abs_diff(ground) > GROUND_STEP_US.unsigned_abs())
+        {
             self.guess = None;
         }
         let clock = self.status(now)?;
@@ -111,11 +123,21 @@ impl DeviceClock {
             let detail = format!("set {way} by an hour, as for summer time; {}", words(&clock));
             return Some(self.news(now, clock, Some(us), detail));
         }
+        if self.zone_by_now(now).is_some_and(|(_, error)| error.abs() <= SET_RIGHT_US) {
+            self.guess = None;
+        }
         self.stepped_at = Some(now.mono);
         let clock = self.status(now)?;
         let way = if us > 0 { "forward" } else { "back" };
         let detail = format!("set {way} by {}; {}", span(us), words(&clock));
         Some(self.news(now, clock, Some(us), detail))
+    }
+
+    /// The zone that would be guessed now, and the error left then.
+    fn zone_by_now(&self, now: Now) -> Option<(i16, i64)> {
+        let ground = now.wall.0.saturating_sub_unsigned(now.mono.0);
+        let raw = self.offset.estimate(now.mono)?.us.saturating_sub(ground);
+        zone_within(raw).map(|zone| (zone, raw - i64::from(zone) * MINUTE_US))
     }
 
     fn news(&mut self, now: Now, clock: ClockStatus, step_us: Option<i64>, words: String) -> News {
@@ -176,11 +198,11 @@ const fn is_stated(zone: Zone) -> bool {
     matches!(zone, Zone::Stated(_))
 }
 
-/// The nearest quarter of an hour that is anybody's zone.
+/// The nearest offset from UTC, in minutes, that is anybody's; None: farther off than any.
 fn zone_within(raw: i64) -> Option<i16> {
-    let quarters = raw.saturating_add(QUARTER_US / 2).div_euclid(QUARTER_US);
-    let zone = quarters.saturating_mul(QUARTER_US);
-    (WESTMOST_US..=EASTMOST_US).contains(&zone).then(|| i16::try_from(quarters * 15).ok())?
+    let hours = (WESTMOST_H..=EASTMOST_H).map(|hour| hour * 60);
+    let error = |zone: &i16| raw.saturating_sub(i64::from(*zone) * MINUTE_US).saturating_abs();
+    hours.chain(BETWEEN_HOURS).min_by_key(error).filter(|zone| error(zone) <= ZONE_REACH_US)
 }
 
 /// `+3 min 12 s ±1 s, steady, local time taken for UTC+1`.
@@ -266,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_quarters_of_an_hour_are_the_zone_and_the_rest_is_the_error() {
+    fn the_nearest_zone_is_the_zone_and_the_rest_is_the_error() {
         let mut bench = Bench::new(5 * HOUR + 45 * 60 * S + 192 * S);
         let first = bench.looks(20);
         assert_eq!(first.len(), 1);
@@ -275,6 +297,28 @@ mod tests {
         assert!((clock.offset_us - 192 * S).abs() <= clock.uncertainty_us, "{clock:?}");
         assert_eq!(bench.words(), "+3 min 12 s \u{b1}1 s, steady, local time taken for UTC+5:45");
         assert_eq!(bench.clock.alarm(), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_right_is_right_whatever_was_guessed_before() {
+        // In London, twenty minutes fast are that; fifty are taken for ten slow in Paris, until the clock is set.
+        for (ahead, guessed, error) in [(20, 0, 20), (50, 60, -10)] {
+            let mut bench = Bench::new(ahead * 60 * S);
+            bench.looks(20);
+            let clock = bench.clock.status(bench.now).unwrap();
+            assert_eq!(clock.zone_min, guessed);
+            assert!((clock.offset_us - error * 60 * S).abs() <= clock.uncertainty_us, "{clock:?}");
+            assert!(bench.clock.alarm().is_some());
+            bench.ahead = 0;
+            bench.looks(20);
+            let clock = bench.clock.status(bench.now).unwrap();
+            assert_eq!(
+                (clock.zone_min, clock.offset_us.abs() <= clock.uncertainty_us),
+                (0, true),
+                "{clock:?}"
+            );
+            assert_eq!(bench.clock.alarm(), None);
+        }
     }
 
     #[test]
@@ -361,16 +405,16 @@ mod tests {
     proptest! {
         #[test]
         fn the_error_is_found_whatever_the_zone(
-            quarters in -48i64..=56,
+            zone in prop::sample::select(vec![-720i64, -570, -210, -60, 0, 60, 120, 330, 345, 480, 765, 840]),
             error in -440i64..440,
             step in prop_oneof![Just(0i64), -300i64..-10, 10i64..300],
         ) {
-            let mut bench = Bench::new(quarters * 900 * S + error * S);
+            let mut bench = Bench::new(zone * 60 * S + error * S);
             bench.looks(20);
             bench.ahead += step * S;
             bench.looks(20);
             let clock = bench.clock.status(bench.now).unwrap();
-            prop_assert_eq!(i64::from(clock.zone_min), quarters * 15);
+            prop_assert_eq!(i64::from(clock.zone_min), zone);
             prop_assert!((clock.offset_us - (error + step) * S).abs() <= clock.uncertainty_us, "{:?}", clock);
         }
     }

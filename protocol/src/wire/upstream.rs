@@ -163,7 +163,7 @@ pub enum ClockState {
 #[serde(rename_all = "kebab-case")]
 pub enum ClockZone {
     Stated,
-    /// The whole quarters of an hour in what local time is ahead; the rest is `offset_us`.
+    /// Local time of the nearest zone in use; the rest is `offset_us`.
     Guessed,
     /// Farther off than any zone: all of it is `offset_us`.
     Unknown,
