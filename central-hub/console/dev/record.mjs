@@ -67,7 +67,7 @@ export function record(story, index, hostile) {
         }
         return { code: p.code, label: p.label, name: p.label, site: p.site ?? null, device, ucum: p.ucum, points }
       })
-  XX
+      return { from_ms: from, to_ms: to, resolution_s: resolution, since_ms: null, trends, gaps: gaps(from, to) }
     },
     gaps: (from, to) => ({ from_ms: from, to_ms: to, gaps: gaps(from, to) }),
     day(day) {

@@ -55,7 +55,7 @@ export function Record(): VNode {
         </p>
       ) : (
         <>
-          <section class={`cells ${old ? 'old' : ''}`}>
+          <section class={`cells ${old ? 'old' : ''} ${days.length > 7 ? 'many' : ''}`}>
             <Days days={days} rows={rows} told={told} />
             {old && <OldWords standing={standing} lost={lost} />}
           </section>
