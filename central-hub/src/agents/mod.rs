@@ -8,10 +8,12 @@
 
 pub mod broker;
 pub mod conversation;
+pub mod door;
 pub mod endpoint;
 pub mod enrolment;
 pub mod inbound;
 pub mod quota;
+pub mod recent;
 pub mod roll;
 pub mod run;
 
@@ -37,6 +39,7 @@ pub struct House {
     pub store: Store,
     pub rules: inbound::Rules,
     pub feed: mpsc::Sender<Item>,
+    pub recent: recent::run::Recent,
     roll: Arc<Mutex<Roll>>,
     /// Whether the last commit held.
     stores: AtomicBool,
@@ -51,6 +54,7 @@ impl House {
             store,
             rules,
             feed,
+            recent: recent::run::Recent::default(),
             roll: Arc::default(),
             stores: AtomicBool::new(true),
             outboxes: Mutex::default(),

@@ -2,6 +2,7 @@
 
 use super::House;
 use super::conversation::run::{Act, Answer, Conversation};
+use super::door::{Door, Number, Verdict};
 use super::endpoint::{self, Endpoint, Goodbye};
 use super::inbound;
 use super::quota::Quota;
@@ -16,11 +17,11 @@ use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::AgentId;
 use cotside_systemd::stages::{self, Stop};
 use rustls::ServerConfig;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -29,8 +30,6 @@ use tokio_rustls::server::TlsStream;
 const GREETING_WITHIN: Duration = Duration::from_secs(5);
 /// An agent that takes nothing for this long is gone.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
-/// Beyond this, new connections are closed before TLS.
-const CONNECTIONS_MAX: usize = 1024;
 const READ_BYTES: usize = 16 * 1024;
 /// How often a second connection asks whether the first is alive.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -50,6 +49,7 @@ pub async fn run(
 ) -> Result<()> {
     let acceptor = TlsAcceptor::from(tls);
     let mut connections = JoinSet::new();
+    let door = Arc::<Mutex<Door<AbortHandle>>>::default();
     loop {
         tokio::select! {
             () = stop.requested() => break,
@@ -57,16 +57,29 @@ pub async fn run(
                 tracing::error!("a connection panicked");
             },
             accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) if connections.len() < CONNECTIONS_MAX => {
+                Ok((socket, peer)) => {
+                    let (number, gone) = match open(&door).knock(peer.ip()) {
+                        Verdict::Enter(number) => (number, None),
+                        Verdict::Instead(number, gone) => (number, gone),
+                        Verdict::Full => {
+                            tracing::warn!(%peer, "too many strangers at the door");
+                            continue;
+                        }
+                    };
+                    if let Some(gone) = gone {
+                        tracing::warn!(%peer, "a stranger of a crowd makes way");
+                        gone.abort();
+                    }
+                    let stranger = Stranger { door: door.clone(), number };
                     let (acceptor, house, stop) = (acceptor.clone(), house.clone(), stop.clone());
-                    connections.spawn(async move {
-                        match Box::pin(connection(socket, acceptor, house, stop)).await {
+                    let task = connections.spawn(async move {
+                        match Box::pin(connection(socket, stranger, acceptor, house, stop)).await {
                             Ok((agent, why)) => tracing::info!(%agent, %peer, why, "agent disconnected"),
                             Err(error) => tracing::info!(%peer, error = format!("{error:#}"), "not an agent"),
                         }
                     });
+                    open(&door).hold(number, task);
                 }
-                Ok((_, peer)) => tracing::warn!(%peer, "too many connections"),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
                     sleep(ACCEPT_PAUSE).await;
@@ -132,9 +145,27 @@ async fn tell(house: &House, agent: Option<AgentId>, what: &'static str, detail:
     }
 }
 
+/// One place at the door, until the agent has its seat or goes.
+struct Stranger {
+    door: Arc<Mutex<Door<AbortHandle>>>,
+    number: Number,
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        open(&self.door).leave(self.number);
+    }
+}
+
+/// Held for a look, never across an await.
+fn open(door: &Mutex<Door<AbortHandle>>) -> MutexGuard<'_, Door<AbortHandle>> {
+    door.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One agent from handshake to end. An error: it never got as far as a name.
 async fn connection(
     socket: TcpStream,
+    stranger: Stranger,
     acceptor: TlsAcceptor,
     house: Arc<House>,
     stop: Stop,
@@ -147,8 +178,14 @@ async fn connection(
     let Some(agent) = certificate.and_then(authority::name_in) else {
         bail!("the certificate holds no agent's name");
     };
-    let link =
-        Link { endpoint: Endpoint::new(agent.clone()), stream, agent: agent.clone(), house, seat: None };
+    let link = Link {
+        endpoint: Endpoint::new(agent.clone()),
+        stream,
+        agent: agent.clone(),
+        house,
+        stranger: Some(stranger),
+        seat: None,
+    };
     let why = link.run(stop).await;
     Ok((agent, why))
 }
@@ -158,6 +195,8 @@ struct Link {
     stream: TlsStream<TcpStream>,
     endpoint: Endpoint,
     house: Arc<House>,
+    /// None: it has its seat.
+    stranger: Option<Stranger>,
     seat: Option<SeatNumber>,
 }
 
@@ -306,6 +345,7 @@ impl Link {
             match claim {
                 Claim::Granted(seat) => {
                     self.seat = Some(seat);
+                    self.stranger = None;
                     return endpoint::Input::Granted;
                 }
                 Claim::Wait => sleep(ASK_EVERY).await,

@@ -6,6 +6,7 @@ use cotside_protocol::model::Wall;
 use cotside_protocol::wire::topic::{AgentId, Lane};
 use cotside_protocol::wire::watermark::Watermark;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
 
 /// Names one lane of one life of one agent's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,7 +54,7 @@ pub struct RecordRow {
     pub json: String,
 }
 
-/// What is known of an epoch with the checksums of its newest blocks. Reads some megabytes: not for the writer.
+/// What is known of however many agents' epochs, with the checksums of the newest blocks. Reads some megabytes: not for the writer.
 pub fn with_digests(connection: &Connection, mut known: Vec<Known>) -> rusqlite::Result<Vec<Known>> {
     let mut question = connection.prepare_cached(
         "SELECT source, seq, substr(bytes, -4) FROM blocks
@@ -62,11 +63,16 @@ pub fn with_digests(connection: &Connection, mut known: Vec<Known>) -> rusqlite:
     let sources = || known.iter().map(|known| known.source.0);
     // The lanes of an epoch are made together, so nearly nothing else lies between them.
     let (first, last) = (sources().min().unwrap_or(0), sources().max().unwrap_or(0));
+    // Two connections of one agent may ask at once.
+    let mut places: HashMap<Source, Vec<usize>> = HashMap::new();
+    for (at, known) in known.iter().enumerate() {
+        places.entry(known.source).or_default().push(at);
+    }
     let mut rows = question.query(params![DIGEST_ROWS, first, last])?;
     while let Some(row) = rows.next()? {
-        let source = Source(row.get(0)?);
-        if let Some(known) = known.iter_mut().find(|known| known.source == source) {
-            known.digests.push((row.get::<_, i64>(1)?.cast_unsigned(), digest(row.get_ref(2)?.as_blob()?)));
+        for &at in places.get(&Source(row.get(0)?)).into_iter().flatten() {
+            let seq = row.get::<_, i64>(1)?.cast_unsigned();
+            known[at].digests.push((seq, digest(row.get_ref(2)?.as_blob()?)));
         }
     }
     Ok(known)

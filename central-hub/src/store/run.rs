@@ -4,12 +4,16 @@ use super::{open, open_reader, schema};
 use anyhow::{Context, Result, anyhow};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::Thread;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// How long the writer lets changes gather: one fsync then carries them all, and nothing that alarms waits for it.
 const GATHER: Duration = Duration::from_millis(20);
+/// Changes that weigh this much wait for no more company: about what one agent's backlog has under way.
+const GATHERED_BYTES: usize = 48 << 10;
 /// Changes in one transaction.
 const GATHERED_MAX: usize = 4096;
 /// Changes waiting: two stalled seconds of a thousand beds. Whoever meets a full queue waits, and with it its agent.
@@ -23,6 +27,9 @@ pub struct Store {
     id: Arc<str>,
     path: Arc<PathBuf>,
     changes: mpsc::Sender<Change>,
+    /// Bytes of the changes that wait.
+    weight: Arc<AtomicUsize>,
+    writer: Thread,
     readers: Arc<Mutex<Vec<Connection>>>,
 }
 
@@ -45,8 +52,12 @@ impl<T> Pending<T> {
     }
 }
 
-/// Runs inside the transaction; what it returns runs after the commit and is told whether it held.
-type Change = Box<dyn FnOnce(&Connection) -> Settle + Send>;
+/// `apply` runs inside the transaction; what it returns runs after the commit and is told whether it held.
+struct Change {
+    bytes: usize,
+    apply: Box<dyn FnOnce(&Connection) -> Settle + Send>,
+}
+
 type Settle = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 impl Store {
@@ -56,14 +67,23 @@ impl Store {
         let id = schema::store_id(&connection)?;
         let (changes, queue) = mpsc::channel(QUEUE);
         let (ended, wait) = oneshot::channel();
-        std::thread::Builder::new()
+        let weight = Arc::new(AtomicUsize::new(0));
+        let waiting = weight.clone();
+        let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
-                write(connection, queue);
+                write(connection, queue, &waiting);
                 let _ = ended.send(());
             })
             .context("cannot start the store's writer")?;
-        let store = Self { id: id.into(), path: Arc::new(path.into()), changes, readers: Arc::default() };
+        let store = Self {
+            id: id.into(),
+            path: Arc::new(path.into()),
+            changes,
+            weight,
+            writer: thread.thread().clone(),
+            readers: Arc::default(),
+        };
         Ok((store, WriterEnded(wait)))
     }
 
@@ -85,10 +105,19 @@ impl Store {
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<Pending<T>> {
+        self.submit_bytes(0, change).await
+    }
+
+    /// The same for a change that adds so many bytes: whoever sends many waits for nobody who sends few.
+    pub async fn submit_bytes<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<Pending<T>> {
         let (answer, pending) = oneshot::channel();
-        let change: Change = Box::new(move |connection| {
+        let apply = Box::new(move |connection: &Connection| {
             let outcome = in_savepoint(connection, change);
-            Box::new(move |committed| {
+            let settle: Settle = Box::new(move |committed| {
                 let outcome = match (outcome, committed) {
                     (Ok(answer), Ok(())) => Ok(answer),
                     (Ok(_), Err(trouble)) => Err(anyhow!("the store could not commit: {trouble}")),
@@ -96,9 +125,16 @@ impl Store {
                 };
                 // Whoever asked may have gone: the change stands all the same.
                 let _ = answer.send(outcome);
-            })
+            });
+            settle
         });
-        self.changes.send(change).await.map_err(|_| anyhow!("the store is closed"))?;
+        let permit = self.changes.reserve().await.map_err(|_| anyhow!("the store is closed"))?;
+        // Weighed before it is there to be taken off again.
+        let weight = self.weight.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        permit.send(Change { bytes, apply });
+        if bytes > 0 && weight >= GATHERED_BYTES {
+            self.writer.unpark();
+        }
         Ok(Pending(pending))
     }
 
@@ -139,19 +175,25 @@ fn in_savepoint<T>(
     outcome
 }
 
-fn write(connection: Connection, mut queue: mpsc::Receiver<Change>) {
+fn write(connection: Connection, mut queue: mpsc::Receiver<Change>, weight: &AtomicUsize) {
     while let Some(first) = queue.blocking_recv() {
-        std::thread::sleep(GATHER);
+        if weight.load(Ordering::Relaxed) < GATHERED_BYTES {
+            // Woken before its time, at worst a commit carries less.
+            std::thread::park_timeout(GATHER);
+        }
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             tracing::error!(%error, "the store cannot be written");
+            weight.fetch_sub(first.bytes, Ordering::Relaxed);
             continue;
         }
-        let mut settled = Vec::new();
+        let (mut settled, mut bytes) = (Vec::new(), 0);
         let mut next = Some(first);
         while let Some(change) = next {
-            settled.push(change(&connection));
+            bytes += change.bytes;
+            settled.push((change.apply)(&connection));
             next = if settled.len() < GATHERED_MAX { queue.try_recv().ok() } else { None };
         }
+        weight.fetch_sub(bytes, Ordering::Relaxed);
         let committed = connection.execute_batch("COMMIT").map_err(|error| error.to_string());
         if let Err(trouble) = &committed {
             tracing::error!(trouble, changes = settled.len(), "the store could not commit");
