@@ -36,7 +36,7 @@ const ALIVE_EVERY: Duration = Duration::from_secs(1);
 /// A store that failed to look up a hello is asked again.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// Acknowledgements within this time go out as one.
-const ACK_EVERY: Duration = Duration::from_millis(50);
+const ACK_EVERY: Duration = Duration::from_millis(10);
 /// An agent says something every second; silent for this long it is gone.
 const SILENT_AFTER: Duration = Duration::from_secs(8);
 /// A commit that takes longer means that the hub cannot commit: it then stops saying that it is alive.

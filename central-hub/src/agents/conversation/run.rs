@@ -124,11 +124,9 @@ impl Conversation {
                     self.answers.push_back(Box::pin(async move { Answer::Recalled(met.await) }));
                 }
                 Output::Commit(ticket, addition) => {
-                    let pending = self
-                        .house
-                        .store
-                        .submit(move |connection| blocks::append(connection, &addition))
-                        .await;
+                    let bytes = addition.blocks.iter().map(|row| row.bytes.len()).sum();
+                    let append = move |connection: &_| blocks::append(connection, &addition);
+                    let pending = self.house.store.submit_bytes(bytes, append).await;
                     self.answers.push_back(Box::pin(async move {
                         Answer::Committed(
                             ticket,
@@ -157,12 +155,12 @@ impl Conversation {
             lives.iter().map(|life| lives::meet(connection, &agent, life, now)).collect()
         };
         let pending = self.house.store.submit(meet).await;
-        let store = self.house.store.clone();
+        let house = self.house.clone();
         Box::pin(async move {
             let mut met: Vec<Met> = pending?.committed().await?;
             for (met, _) in met.iter_mut().zip(compared).filter(|(_, compared)| *compared) {
                 let known = std::mem::take(&mut met.known);
-                met.known = store.read(|connection| blocks::with_digests(connection, known)).await?;
+                met.known = house.recent.complete(&house.store, known).await?;
             }
             Ok(met)
         })

@@ -179,16 +179,16 @@ fn a_record_is_shown_only_once_it_is_committed() {
 }
 
 #[test]
-fn acknowledgements_within_fifty_milliseconds_go_out_as_one() {
+fn acknowledgements_within_ten_milliseconds_go_out_as_one() {
     let mut scene = Scene::open();
     for ticket in 0..20 {
         scene.numerics();
         scene.committed(ticket, ticket + 1);
-        scene.pass(Duration::from_millis(5));
+        scene.pass(Duration::from_millis(1));
     }
     let acks = scene.sent(Downstream::Ack).len();
-    assert!((2..=3).contains(&acks), "{acks} acknowledgements in 100 ms");
-    scene.pass(Duration::from_millis(50));
+    assert!((2..=3).contains(&acks), "{acks} acknowledgements in 20 ms");
+    scene.pass(Duration::from_millis(10));
     assert_eq!(scene.sent(Downstream::Ack).last().unwrap()["lanes"][0]["below"], 20);
 }
 
