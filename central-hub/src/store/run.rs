@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 /// How long the writer lets changes gather: one fsync then carries them all, and nothing that alarms waits for it.
 const GATHER: Duration = Duration::from_millis(20);
 /// Changes that weigh this much wait for no more company: about what one agent's backlog has under way.
-const GATHERED_BYTES: usize = 48 << 10;
+const GATHERED_BYTES: usize = 60 << 10;
 /// Changes in one transaction.
 const GATHERED_MAX: usize = 4096;
 /// Changes waiting: two stalled seconds of a thousand beds. Whoever meets a full queue waits, and with it its agent.
