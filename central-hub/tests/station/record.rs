@@ -124,7 +124,9 @@ async fn gaps_completeness_and_trends_tell_one_story() {
         "{trends}"
     );
     assert_eq!(readings, 180 - 18);
-    assert_eq!(trends["gaps"].as_array().unwrap().len(), 1);
+    let causes: Vec<_> =
+        trends["gaps"].as_array().unwrap().iter().map(|hole| hole["cause"].as_str().unwrap()).collect();
+    assert!(causes[0] == "cable-out" && !causes.contains(&"unexplained"), "{causes:?}");
 }
 
 #[tokio::test]
@@ -152,13 +154,16 @@ async fn a_question_that_is_too_large_or_unclear_is_refused_with_a_stable_word()
         ("/api/v1/units/nicu/completeness?day=today", 400, "bad-day"),
         ("/api/v1/units/icu/completeness", 404, "not-found"),
         ("/api/v1/beds/01/trends?param=HR", 400, "bad-parameter"),
-        ("/api/v1/beds/01/trends?param=1,2,3,4,5,6,7,8,9", 400, "too-many-parameters"),
+        ("/api/v1/beds/01/gaps?lane=alarm", 400, "bad-lane"),
         ("/api/v1/beds/01/trends?resolution=1", 400, "bad-resolution"),
         ("/api/v1/beds/01/trends?from=2026-11-01T00:00:00Z&to=2026-11-20T00:00:00Z", 400, "too-many-points"),
     ] {
         let answer = browser.get(&hub, path).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path}: {}", answer.text());
     }
+    let codes: Vec<String> = (1..=33).map(|code| code.to_string()).collect();
+    let many = browser.get(&hub, &format!("/api/v1/beds/01/trends?param={}", codes.join(","))).await;
+    assert_eq!((many.status, many.code().as_str()), (400, "too-many-parameters"));
     let whole = "/api/v1/beds/01/trends?from=2026-11-01T00:00:00Z&to=2026-12-02T00:00:00Z&resolution=300";
     assert_eq!(browser.get(&hub, whole).await.status, 200);
 }
