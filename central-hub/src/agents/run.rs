@@ -10,8 +10,8 @@ use super::roll::{Claim, SeatNumber, Standing};
 use crate::authority;
 use crate::live::Live;
 use crate::passed_time::PassedTime;
-use crate::store::agents;
 use crate::store::events::{self, Event};
+use crate::store::{agents, marks};
 use anyhow::{Context, Result, bail};
 use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::AgentId;
@@ -95,10 +95,17 @@ pub async fn run(
 /// Keeps the roll in step with the store. Started before the listener, so that the first agent finds its name.
 pub async fn renew(house: Arc<House>, live: Live, passed: Arc<PassedTime>, mut stop: Stop) -> Result<()> {
     let mut stored = true;
+    let mut marked = Vec::new();
     let mut clock_trouble = None;
     for round in 0_u64.. {
-        match house.store.read(agents::all).await {
-            Ok(agents) => house.roll().renew(agents),
+        match house.store.read(|store| Ok((agents::all(store)?, marks::all(store)?))).await {
+            Ok((agents, found)) => {
+                house.roll().renew(agents);
+                if marked != found {
+                    live.marks(found.clone()).await?;
+                    marked = found;
+                }
+            }
             Err(error) => tracing::error!(error = format!("{error:#}"), "the register cannot be read"),
         }
         if round % HEARD_EVERY == HEARD_EVERY - 1 {

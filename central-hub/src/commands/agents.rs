@@ -2,6 +2,7 @@
 
 use super::{Failure, File, Outcome, as_exit, open_store, say};
 use crate::store::agents::{self, Agent};
+use crate::store::marks::{self, Mark};
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::topic::AgentId;
 use cotside_systemd::clock::Clock;
@@ -28,6 +29,15 @@ enum Action {
         #[command(flatten)]
         file: File,
     },
+    /// End the alarm about an agent once somebody has found out what it was
+    Settle {
+        agent: String,
+        /// What it was, for the record: "second gateway taken away"
+        #[arg(long)]
+        found: String,
+        #[command(flatten)]
+        file: File,
+    },
     /// Let an agent serve another bed from now on
     Assign {
         agent: String,
@@ -44,7 +54,8 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         None => {
             let store = open_store(&arguments.file.read()?)?;
             let agents = agents::all(&store).map_err(as_exit(Exit::Io))?;
-            say(&table(&agents, now))
+            let marks = marks::all(&store).map_err(as_exit(Exit::Io))?;
+            say(&(table(&agents, now) + &waiting(&marks)))
         }
         Some(Action::Revoke { agent, file }) => {
             let store = open_store(&file.read()?)?;
@@ -54,6 +65,14 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
                 format!("{id} is revoked. A connection it has is cut within a second.\n")
             } else {
                 format!("{id} was revoked before.\n")
+            })
+        }
+        Some(Action::Settle { agent, found, file }) => {
+            let store = open_store(&file.read()?)?;
+            let id = known(&store, agent)?;
+            say(&match marks::settle(&store, &id, found, now).map_err(as_exit(Exit::Io))? {
+                0 => format!("Nothing about {id} waits to be settled.\n"),
+                _ => format!("Settled: the alarm at the bed of {id} ends within a second.\n"),
             })
         }
         Some(Action::Assign { agent, bed, file }) => {
@@ -75,6 +94,17 @@ fn known(store: &rusqlite::Connection, name: &str) -> Outcome<AgentId> {
     found
         .map(|agent| agent.id)
         .ok_or_else(|| Failure::new(Exit::Usage, format!("there is no agent {name:?}")))
+}
+
+/// What about the agents waits for a person, and how it ends.
+fn waiting(marks: &[Mark]) -> String {
+    let mut out = String::new();
+    for Mark { agent, what, since, detail } in marks {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "\n{agent}: {what} since {since}: {detail}");
+        let _ = writeln!(out, "  `central-hub agents settle {agent} --found ...` ends the alarm at its bed");
+    }
+    out
 }
 
 fn table(agents: &[Agent], now: Wall) -> String {

@@ -4,6 +4,7 @@
 
 use super::waves::{WaveFrame, Waves};
 use crate::feed::{Item, News};
+use crate::store::marks::Mark;
 use crate::unit::view::BedsView;
 use crate::unit::{Change, Unit};
 use bytes::Bytes;
@@ -83,6 +84,12 @@ impl Feed {
 
     pub(super) fn set_store_ok(&mut self, ok: bool) {
         if self.unit.set_store_ok(ok) {
+            self.output.push_back(Output::Snapshot);
+        }
+    }
+
+    pub(super) fn set_marks(&mut self, marks: &[Mark]) {
+        if self.unit.set_marks(marks) {
             self.output.push_back(Output::Snapshot);
         }
     }

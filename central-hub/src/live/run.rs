@@ -4,6 +4,7 @@ use super::feed::{Feed, Output, tick_frame};
 use super::waves::WaveFrame;
 use crate::feed::Item;
 use crate::people::Patient;
+use crate::store::marks::Mark;
 use crate::unit::view::{BedView, LimitView, LimitsState, UnitName, UnitView};
 use crate::unit::{Roster, Unit};
 use anyhow::{Result, anyhow};
@@ -70,6 +71,7 @@ enum Order {
     TurnOver(String, Option<Patient>, oneshot::Sender<bool>),
     Limits(String, Vec<LimitView>, LimitsState),
     StoreOk(bool),
+    Marks(Vec<Mark>),
     ClockTrouble(Option<String>),
     ClockNews(oneshot::Sender<Vec<(AgentId, String)>>),
 }
@@ -181,6 +183,7 @@ impl Loop {
             Order::ClockTrouble(words) => self.feed.set_clock_trouble(words),
             Order::ClockNews(reply) => _ = reply.send(self.feed.clock_news(now)),
             Order::StoreOk(ok) => self.feed.set_store_ok(ok),
+            Order::Marks(marks) => self.feed.set_marks(&marks),
         }
     }
 }
@@ -234,6 +237,11 @@ impl Live {
 
     pub async fn store_ok(&self, ok: bool) -> Result<()> {
         self.tell(Order::StoreOk(ok)).await
+    }
+
+    /// What about the agents waits for a person.
+    pub async fn marks(&self, marks: Vec<Mark>) -> Result<()> {
+        self.tell(Order::Marks(marks)).await
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T> {

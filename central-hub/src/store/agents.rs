@@ -1,6 +1,7 @@
 //! Who may speak, who was invited, and which bed does an agent serve?
 
 use super::events::{self, Event};
+use super::marks;
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::topic::AgentId;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -106,6 +107,7 @@ pub fn redeem(
         params![invitation.agent.as_str(), now.0],
     )?;
     assign(connection, &invitation.agent, &invitation.bed, now)?;
+    marks::settle(connection, &invitation.agent, "enrolled anew", now)?;
     Ok(Ok(invitation))
 }
 
@@ -190,6 +192,7 @@ pub fn revoke(connection: &Connection, agent: &AgentId, now: Wall) -> rusqlite::
         "UPDATE assignments SET to_us = ?2 WHERE agent = ?1 AND to_us IS NULL",
         params![agent.as_str(), now.0],
     )?;
+    marks::settle(connection, agent, "revoked", now)?;
     if changed > 0 {
         let event =
             Event { at: now, agent: Some(agent.to_string()), what: "revoked".into(), detail: String::new() };

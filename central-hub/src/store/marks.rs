@@ -52,3 +52,36 @@ pub fn settle(connection: &Connection, agent: &AgentId, found: &str, now: Wall) 
     }
     Ok(ended)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{all, note, settle};
+    use crate::store::events::{self, Event};
+    use crate::store::schema;
+    use cotside_protocol::model::Wall;
+    use cotside_protocol::wire::topic::AgentId;
+    use rusqlite::Connection;
+
+    #[test]
+    fn what_lasts_is_marked_once_and_ends_when_a_person_says_what_it_was() {
+        let store = Connection::open_in_memory().unwrap();
+        schema::migrate(&store).unwrap();
+        let event = |at, what: &'static str| Event {
+            at: Wall(at),
+            agent: Some("gw-01".into()),
+            what: what.into(),
+            detail: format!("at {at}"),
+        };
+        for event in [event(1, "identity-conflict"), event(2, "identity-conflict"), event(3, "enrolled")] {
+            note(&store, &event).unwrap();
+        }
+        let marks = all(&store).unwrap();
+        assert_eq!((marks.len(), marks[0].since), (1, Wall(1)));
+        let agent = AgentId::new("gw-01").unwrap();
+        assert_eq!(settle(&store, &agent, "a clone, taken away", Wall(9)).unwrap(), 1);
+        assert_eq!(settle(&store, &agent, "again", Wall(10)).unwrap(), 0);
+        assert!(all(&store).unwrap().is_empty());
+        let newest = events::newest(&store, 10).unwrap();
+        assert_eq!((newest.len(), newest[0].detail.as_str()), (4, "a clone, taken away"));
+    }
+}

@@ -6,6 +6,7 @@ mod agent_wall;
 mod alarms;
 mod bed;
 pub mod clock;
+mod marks;
 mod values;
 pub mod view;
 
@@ -13,6 +14,7 @@ pub use values::unknown;
 
 use crate::feed::{Item, News};
 use crate::people::Patient;
+use crate::store::marks::Mark;
 use agent_wall::AgentWall;
 use bed::{Bed, Serving};
 use clock::AgentClock;
@@ -45,6 +47,7 @@ pub struct Unit {
     beds: BTreeMap<String, Bed>,
     agents: BTreeMap<AgentId, Agent>,
     store_ok: bool,
+    marks: Vec<Mark>,
     clock_trouble: Option<String>,
 }
 
@@ -75,6 +78,7 @@ impl Unit {
             beds: BTreeMap::new(),
             agents: BTreeMap::new(),
             store_ok: true,
+            marks: Vec::new(),
             clock_trouble: None,
         };
         for (bed, agent) in roster.beds {
@@ -210,6 +214,15 @@ impl Unit {
         std::mem::replace(&mut self.store_ok, ok) != ok
     }
 
+    /// What waits for a person, about any agent. True if that is news.
+    pub fn set_marks(&mut self, marks: &[Mark]) -> bool {
+        if self.marks == marks {
+            return false;
+        }
+        self.marks = marks.to_vec();
+        true
+    }
+
     pub fn set_clock_trouble(&mut self, words: Option<String>) {
         self.clock_trouble = words;
     }
@@ -250,7 +263,13 @@ impl Unit {
 
     pub fn beds_view<'a>(&self, now: Now, names: impl Iterator<Item = &'a str>) -> Vec<BedView> {
         let serving = serving(&self.agents);
-        let view = |name: &'a str| Some(self.beds.get(name)?.view(now, name, serving.get(name).copied()));
+        let view = |name: &'a str| {
+            let serving = serving.get(name).copied();
+            let mut view = self.beds.get(name)?.view(now, name, serving);
+            let of_bed = |mark: &&Mark| serving.is_some_and(|serving| serving.id.as_str() == mark.agent);
+            view.alarms.extend(self.marks.iter().filter(of_bed).map(marks::alarm));
+            Some(view)
+        };
         names.filter_map(view).collect()
     }
 

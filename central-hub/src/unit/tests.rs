@@ -5,12 +5,13 @@ use super::view::{AgentState, BedView, LimitView, LimitsState, UnitName, ValueVi
 use super::{Change, Roster, Unit};
 use crate::feed::{Item, News};
 use crate::people::{Particulars, Patient};
+use crate::store::marks::Mark;
 use cotside_protocol::model::{Code, Decimal, Mono, Now, Pace, Provenance, Quality, Site, Wall};
 use cotside_protocol::wire::block::{Channel, Epoch, Header, Sample};
 use cotside_protocol::wire::topic::{AgentId, Lane};
 use cotside_protocol::wire::upstream::{
-    Announce, ClockState, ClockStatus, ClockZone, Condition, LinkState, LinkStatus, OutboxStatus, Record,
-    Status,
+    AlarmKind, Announce, ClockState, ClockStatus, ClockZone, Condition, LinkState, LinkStatus, OutboxStatus,
+    Priority, Record, Status,
 };
 use std::time::Duration;
 
@@ -424,4 +425,24 @@ fn a_bed_is_written_as_the_api_promises() {
         "link_lost_ms": null
     });
     assert_eq!(serde_json::to_value(scene.bed("01")).unwrap(), expected);
+}
+
+#[test]
+fn what_the_hub_found_about_an_agent_is_a_technical_alarm_at_its_bed_until_it_is_settled() {
+    let mark = |agent: &str| Mark {
+        agent: agent.into(),
+        what: "identity-conflict".into(),
+        since: Wall(1_768_360_364_000_000),
+        detail: "epochs a and b both follow c".into(),
+    };
+    let mut scene = Scene::new();
+    assert!(scene.unit.set_marks(&[mark("gw-01"), mark("gw-99")]));
+    assert!(!scene.unit.set_marks(&[mark("gw-01"), mark("gw-99")]), "no news");
+    let alarms = scene.bed("01").alarms;
+    assert_eq!(alarms.len(), 1, "another agent's is not shown here");
+    assert_eq!((alarms[0].rule.as_str(), alarms[0].kind), ("identity-conflict", AlarmKind::Technical));
+    assert_eq!((alarms[0].priority, alarms[0].condition), (Priority::Medium, Condition::Active));
+    assert!(alarms[0].recorded && alarms[0].text.contains("second gateway"));
+    assert!(scene.unit.set_marks(&[]));
+    assert!(scene.bed("01").alarms.is_empty());
 }
