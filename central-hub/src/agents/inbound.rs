@@ -23,7 +23,7 @@ use cotside_protocol::wire::block::{Decoder, Epoch, Header};
 use cotside_protocol::wire::convert::{from_hex, hex};
 use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Lane, Upstream};
-use cotside_protocol::wire::upstream::{Announce, Hello, Recall, Record, Status, WIRE_VERSION};
+use cotside_protocol::wire::upstream::{self, Announce, Hello, Recall, Record, Status, WIRE_VERSION};
 use cotside_protocol::wire::watermark::Watermark;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -134,7 +134,7 @@ enum Phase {
     /// Nothing counts before a hello.
     Waiting,
     /// The store is looking up what it holds of this epoch.
-    Opening(Hello, Life),
+    Opening(upstream::Provenance, Box<Life>),
     Open(Box<Open>),
     Closed,
 }
@@ -237,7 +237,7 @@ impl Inbound {
             && self.open_at.is_some_and(|at| now.mono >= at)
         {
             self.open_at = None;
-            self.outputs.push_back(Output::Open(life.clone()));
+            self.outputs.push_back(Output::Open((**life).clone()));
         }
         let is_stuck = self.is_stuck(now.mono);
         let Phase::Open(open) = &mut self.phase else { return };
@@ -317,13 +317,13 @@ impl Inbound {
             self.outputs.push_back(Output::Show(News::Connected));
         }
         self.open_at = None;
-        self.phase = Phase::Opening(hello, life);
+        self.phase = Phase::Opening(hello.provenance, Box::new(life));
         self.outputs.push_back(open);
     }
 
     fn opened(&mut self, now: Now, known: Vec<Known>, bed: Option<String>) {
-        let Phase::Opening(hello, life) = &self.phase else { return };
-        let refused = rules::refused(hello.provenance, self.rules.accepts);
+        let Phase::Opening(offered, life) = &self.phase else { return };
+        let refused = rules::refused(*offered, self.rules.accepts);
         let lanes = Lanes::new(life.epoch, known);
         let welcome = Welcome {
             wire: WIRE_VERSION,

@@ -31,7 +31,7 @@ pub const KEY_EVERY: Duration = Duration::from_secs(60);
 /// Key frames a decoder remembers: live and a resent backlog interleave, and each needs its own.
 const KEYS_MAX: usize = 8;
 
-/// One life of an agent's log.
+/// Names what one start of an agent writes to its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 

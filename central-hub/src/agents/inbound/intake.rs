@@ -18,6 +18,9 @@ pub(super) struct Intake {
     pub(super) scattered: bool,
 }
 
+/// Why a message is refused, for its sender and in words.
+pub(super) type Why = (Refusal, &'static str);
+
 /// One block of a message, checked for length and checksum.
 pub(super) struct Part {
     pub(super) header: Header,
@@ -84,7 +87,7 @@ pub(super) fn split(
     payload: &Bytes,
     lane: Lane,
     accepts: Provenance,
-) -> Result<(Option<Epoch>, Vec<Part>), (Refusal, &'static str)> {
+) -> Result<(Option<Epoch>, Vec<Part>), Why> {
     let malformed = |_| (Refusal::Malformed, "a block that cannot be read");
     let (mut of, mut parts) = (None, Vec::new());
     let mut at = 0;

@@ -1,5 +1,6 @@
 //! Epochs of an agent's log: the present one, and earlier ones that are recalled because the hub may lack some of them.
 
+use super::intake::Why;
 use super::lane::Lanes;
 use super::{Inbound, Open, Output, Phase, Refusal, ack};
 use crate::store::blocks::Known;
@@ -64,7 +65,7 @@ impl Open {
     }
 
     /// The epoch of a message, if rows of it are taken now; a message without rows counts for the present one.
-    pub(super) fn of(&self, epoch: Option<Epoch>, live: bool) -> Result<Epoch, (Refusal, &'static str)> {
+    pub(super) fn of(&self, epoch: Option<Epoch>, live: bool) -> Result<Epoch, Why> {
         let epoch = epoch.unwrap_or(self.lanes.epoch());
         let is_recalled = !live && self.recalled.iter().any(|lanes| lanes.epoch() == epoch);
         if epoch == self.lanes.epoch() || is_recalled {
