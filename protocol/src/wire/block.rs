@@ -4,6 +4,7 @@
 //! Every block decodes alone, except that numerics need the key frame of their minute, which they name by its seq.
 
 mod bytes;
+mod changes;
 mod number;
 mod numerics;
 mod predictor;

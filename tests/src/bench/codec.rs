@@ -1,6 +1,6 @@
-//! A bed-second in bytes and nanoseconds: 5 waveforms and 40 numerics, as the block holds them, beside plain encodings of the same signals.
+//! A bed-second in bytes and nanoseconds: 5 waveforms and 40 numerics, as the block holds them, beside other encodings of the same signals.
 
-use super::nanoseconds;
+use super::{nanoseconds, recorded, rivals};
 use crate::figures::Figures;
 use cotside_protocol::device::Physiology;
 use cotside_protocol::model::{Code, Decimal, Mono, Pace, Provenance, Quality, Site, Wall};
@@ -23,21 +23,9 @@ const WAVES: [(u32, u32, f64, &str); 5] = [
 ];
 
 pub fn run(clock: &Clock, figures: &mut Figures) {
-    let mut baby = Newborn::new(11, ORIGIN, Vec::new());
-    let seconds: Vec<(Header, Body, Body)> = (0..SECONDS)
-        .map(|second| {
-            baby.advance(ORIGIN + std::time::Duration::from_secs(second + 1));
-            let header = header(second);
-            (
-                header,
-                Body::Numerics(numerics(&baby, header.mono)),
-                Body::Waveforms(waveforms(&baby, header.mono)),
-            )
-        })
-        .collect();
-
+    let seconds = bed();
     let mut encoder = Encoder::new();
-    let (mut numeric_bytes, mut wave_bytes, mut json_bytes, mut plain_bytes, mut samples) = (0, 0, 0, 0, 0);
+    let (mut numeric_bytes, mut wave_bytes, mut json_bytes, mut packed_bytes) = (0, 0, 0, 0);
     let mut blocks = Vec::new();
     for (header, numerics, waveforms) in &seconds {
         for (lane, body, bytes) in
@@ -48,41 +36,34 @@ pub fn run(clock: &Clock, figures: &mut Figures) {
             *bytes += block.len();
             blocks.push(block);
         }
-        json_bytes += json(numerics, waveforms);
-        if let Body::Waveforms(stretches) = waveforms {
-            let count: usize = stretches.iter().map(|stretch| stretch.samples.len()).sum();
-            samples += count;
-            plain_bytes += 2 * count;
-        }
+        json_bytes += json(numerics, waveforms).len();
+        packed_bytes += rivals::zstd(json(numerics, &Body::Waveforms(Vec::new())).as_bytes(), 19);
     }
-    let (per_second, per_sample) = (SECONDS as f64, samples as f64);
+    let per_second = SECONDS as f64;
     let total = (numeric_bytes + wave_bytes) as f64 / per_second;
-    figures.beside(
-        "bed-second-bytes",
-        total,
-        "bytes",
-        "JSON of the same second",
-        json_bytes as f64 / per_second,
-    );
-    let plain = plain_bytes as f64 / per_sample;
-    figures.beside(
-        "wave-bytes-per-sample",
-        wave_bytes as f64 / per_sample,
-        "bytes",
-        "16 bit samples, no header",
-        plain,
-    );
-    figures.beside(
-        "numeric-bytes-per-value",
-        numeric_bytes as f64 / per_second / 40.0,
-        "bytes",
-        "8 byte float, no code, no time",
-        8.0,
-    );
+    let as_json = json_bytes as f64 / per_second;
+    figures.beside("bed-second-bytes", total, "bytes", "JSON of the same second", as_json);
+    let numeric = numeric_bytes as f64 / per_second / 40.0;
+    let packed = packed_bytes as f64 / per_second / 40.0;
+    figures.beside("numeric-bytes-per-value", numeric, "bytes", "each second's JSON, zstd -19", packed);
+
+    let waves: Vec<Body> = seconds.iter().map(|(_, _, waveforms)| waveforms.clone()).collect();
+    beside_rivals("", &waves, figures);
+    beside_rivals("archive-", &joined(&waves, 60), figures);
+    for (name, waves) in recorded::seconds() {
+        beside_rivals(&format!("{name}-"), &waves, figures);
+    }
 
     let (header, numerics, waveforms) = &seconds[1];
     let mut out = Vec::with_capacity(4096);
+    // The encoder remembers what served a channel: seconds in turn, as they come.
+    let mut turn = 0;
+    let mut next = || {
+        turn = (turn + 1) % seconds.len();
+        &seconds[turn]
+    };
     let encode = nanoseconds(clock, || {
+        let (header, numerics, waveforms) = next();
         out.clear();
         encoder.encode(header, numerics, &mut out);
         encoder.encode(header, waveforms, &mut out);
@@ -102,6 +83,86 @@ pub fn run(clock: &Clock, figures: &mut Figures) {
     });
     figures.beside("bed-second-encode", encode / 1000.0, "us", "writing it as JSON", as_json / 1000.0);
     figures.beside("bed-second-decode", decode / 1000.0, "us", "writing it as JSON", as_json / 1000.0);
+
+    let samples = samples(waveforms) as f64;
+    let encode = nanoseconds(clock, || {
+        let (header, _, waveforms) = next();
+        out.clear();
+        encoder.encode(header, waveforms, &mut out);
+        black_box(&out);
+    });
+    let decode = nanoseconds(clock, || {
+        let _ = black_box(decoder.decode(&blocks[3]));
+    });
+    let deltas = rivals::delta_varint(waveforms);
+    let packed = nanoseconds(clock, || {
+        black_box(rivals::zstd(&deltas, 3));
+    });
+    let _ = header;
+    figures.beside("wave-encode", encode / samples, "ns", "zstd -3 of the differences", packed / samples);
+    figures.beside("wave-decode", decode / samples, "ns", "zstd -3 of the differences", packed / samples);
+}
+
+/// Minutes of a simulated bed, second by second.
+fn bed() -> Vec<(Header, Body, Body)> {
+    let mut baby = Newborn::new(11, ORIGIN, Vec::new());
+    (0..SECONDS)
+        .map(|second| {
+            baby.advance(ORIGIN + std::time::Duration::from_secs(second + 1));
+            let header = header(second);
+            let numerics = Body::Numerics(numerics(&baby, header.mono));
+            (header, numerics, Body::Waveforms(waveforms(&baby, header.mono)))
+        })
+        .collect()
+}
+
+/// Bytes a sample, blocks and all, and then what other codings make of the same samples without any header.
+fn beside_rivals(name: &str, blocks: &[Body], figures: &mut Figures) {
+    let mut encoder = Encoder::new();
+    let (mut bytes, mut count) = (0, 0);
+    for (second, body) in (0..).zip(blocks) {
+        let mut block = Vec::new();
+        encoder.encode(&Header { lane: Lane::Waveform, ..header(second) }, body, &mut block);
+        bytes += block.len();
+        count += samples(body);
+    }
+    let per_sample = |bytes: usize| bytes as f64 / count as f64;
+    let own = per_sample(bytes);
+    let rivals = rivals::sizes(blocks);
+    if let Some(best) = rivals.iter().min_by_key(|rival| rival.bytes) {
+        let name = format!("wave-{name}bytes-per-sample");
+        figures.beside(&name, own, "bytes", best.words, per_sample(best.bytes));
+    }
+    for rival in rivals {
+        let name = format!("wave-{name}as-{}", rival.name);
+        figures.beside(&name, per_sample(rival.bytes), "bytes", "the block, headers and all", own);
+    }
+}
+
+/// The same stretches, so many blocks as one.
+fn joined(blocks: &[Body], many: usize) -> Vec<Body> {
+    let join = |blocks: &[Body]| {
+        let mut all: Vec<Stretch> = Vec::new();
+        for stretch in blocks.iter().flat_map(stretches) {
+            match all.iter_mut().find(|known| known.channel == stretch.channel) {
+                Some(known) => known.samples.extend_from_slice(&stretch.samples),
+                None => all.push(stretch.clone()),
+            }
+        }
+        Body::Waveforms(all)
+    };
+    blocks.chunks(many).map(join).collect()
+}
+
+fn stretches(body: &Body) -> &[Stretch] {
+    match body {
+        Body::Waveforms(stretches) => stretches,
+        Body::Numerics(_) | Body::Record(_) | Body::Gap(_) => &[],
+    }
+}
+
+fn samples(body: &Body) -> usize {
+    stretches(body).iter().map(|stretch| stretch.samples.len()).sum()
 }
 
 fn header(second: u64) -> Header {
@@ -175,7 +236,7 @@ pub(super) fn numerics(baby: &Newborn, at: Mono) -> Vec<Sample> {
 }
 
 /// What the same second is as plain JSON, every sample an integer.
-fn json(numerics: &Body, waveforms: &Body) -> usize {
+fn json(numerics: &Body, waveforms: &Body) -> String {
     let values: Vec<_> = match numerics {
         Body::Numerics(samples) => samples
             .iter()
@@ -183,14 +244,11 @@ fn json(numerics: &Body, waveforms: &Body) -> usize {
             .collect(),
         Body::Waveforms(_) | Body::Record(_) | Body::Gap(_) => Vec::new(),
     };
-    let waves: Vec<_> = match waveforms {
-        Body::Waveforms(stretches) => stretches
-            .iter()
-            .map(|stretch| serde_json::json!({ "code": stretch.channel.code.0, "period_us": stretch.period_us, "gain": stretch.gain, "samples": stretch.samples }))
-            .collect(),
-        Body::Numerics(_) | Body::Record(_) | Body::Gap(_) => Vec::new(),
-    };
+    let waves: Vec<_> = stretches(waveforms)
+        .iter()
+        .map(|stretch| serde_json::json!({ "code": stretch.channel.code.0, "period_us": stretch.period_us, "gain": stretch.gain, "samples": stretch.samples }))
+        .collect();
     let message =
         serde_json::json!({ "at": 1_768_360_364_000_000u64, "numerics": values, "waveforms": waves });
-    message.to_string().len()
+    message.to_string()
 }

@@ -15,6 +15,8 @@ pub mod ingest;
 pub mod line;
 pub mod live;
 pub mod reconnect;
+mod recorded;
+mod rivals;
 pub mod usage;
 
 use cotside_systemd::clock::Clock;

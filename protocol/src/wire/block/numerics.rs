@@ -1,6 +1,7 @@
-//! Numerics: a key frame a minute holds the channels; between them a block holds who was heard, who changed, and by how much.
+//! Numerics: a key frame a minute holds the channels; between them a block holds who was heard, and by how much each changed.
 
-use super::bytes::{Reader, Writer, unzigzag, zigzag};
+use super::bytes::{Reader, Writer, unzigzag};
+use super::changes;
 use super::{BlockError, Channel, Epoch, Header, KEY_EVERY, Sample};
 use crate::model::{Code, Decimal, Mono, Pace, Quality, Site};
 use std::collections::HashMap;
@@ -114,7 +115,7 @@ impl Key {
         Ok(key)
     }
 
-    /// Groups of readings of one instant: time, lag, a mask of who was heard, a mask of who changed, the changes.
+    /// Groups of readings of one instant: time, lag, who was heard, what is told in full; then everybody else's changes, packed.
     pub(super) fn encode_groups(&mut self, samples: &[Sample], out: &mut Writer) {
         let mut order: Vec<(u32, u32, usize, &Sample)> = samples
             .iter()
@@ -125,6 +126,7 @@ impl Key {
         // Stable, so that two readings of one channel at one instant keep their order.
         order.sort_by_key(|(at, lag, position, _)| (*at, *lag, *position));
         let mut heard_before: Vec<usize> = Vec::new();
+        let mut changes: Vec<i64> = Vec::new();
         let mut at_before = 0;
         let mut rest = order.as_slice();
         let mut groups = Writer(Vec::new());
@@ -148,99 +150,165 @@ impl Key {
                 groups.varint(u64::from(at - at_before));
                 groups.varint(u64::from(*lag));
                 at_before = *at;
-                self.encode_group(&group, &mut heard_before, &mut groups);
+                self.encode_group(&group, &mut heard_before, &mut changes, &mut groups);
                 count += 1;
             }
         }
         out.varint(count);
         out.fixed(&groups.0);
+        out.fixed(&changes::encode(&changes));
     }
 
-    fn encode_group(&mut self, group: &[(usize, &Sample)], heard_before: &mut Vec<usize>, out: &mut Writer) {
-        let is_same_set = group.iter().map(|(position, _)| *position).eq(heard_before.iter().copied());
-        out.0.push(u8::from(is_same_set));
-        if !is_same_set {
-            *heard_before = group.iter().map(|(position, _)| *position).collect();
-            write_mask(self.entries.len(), heard_before.iter().copied(), out);
+    fn encode_group(
+        &mut self,
+        group: &[(usize, &Sample)],
+        heard_before: &mut Vec<usize>,
+        changes: &mut Vec<i64>,
+        out: &mut Writer,
+    ) {
+        let heard: Vec<usize> = group.iter().map(|(position, _)| *position).collect();
+        if heard.len() == self.entries.len() {
+            out.0.push(form::ALL);
+        } else if heard == *heard_before {
+            out.0.push(form::SAME);
+        } else {
+            out.0.push(form::MASK);
+            write_mask(self.entries.len(), heard.iter().copied(), out);
         }
-        let reading = |sample: &Sample| Reading { value: sample.value, quality: sample.quality };
-        let is_changed =
-            |(position, sample): &(usize, &Sample)| self.entries[*position].reading != reading(sample);
-        let changed: Vec<bool> = group.iter().map(is_changed).collect();
-        write_mask(group.len(), (0..group.len()).filter(|at| changed[*at]), out);
-        for ((position, sample), _) in group.iter().zip(&changed).filter(|(_, changed)| **changed) {
+        *heard_before = heard;
+        let mut whole = Writer(Vec::new());
+        let mut count = 0;
+        let mut after = 0;
+        for (at, (position, sample)) in group.iter().enumerate() {
             let entry = &mut self.entries[*position];
-            write_change(entry.reading, reading(sample), out);
-            entry.reading = reading(sample);
+            let reading = Reading { value: sample.value, quality: sample.quality };
+            match reading.change_since(entry.reading) {
+                Some(change) => changes.push(change),
+                None => {
+                    whole.varint((at - after) as u64);
+                    write_reading(reading, &mut whole);
+                    after = at + 1;
+                    count += 1;
+                }
+            }
+            entry.reading = reading;
         }
+        out.varint(count);
+        out.fixed(&whole.0);
     }
 
     pub(super) fn decode_groups(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Sample>, BlockError> {
+        let groups = self.read_groups(reader)?;
+        let mut changes = changes::Changes::new(reader);
         let mut samples = Vec::new();
-        let mut heard: Vec<usize> = Vec::new();
-        let mut at_us = 0u32;
-        for _ in 0..reader.varint()? {
-            at_us = narrow(reader.varint()?)?.checked_add(at_us).ok_or(BlockError::Structure)?;
-            let lag_ms = narrow(reader.varint()?)?;
-            match reader.byte()? {
-                0 => heard = read_mask(self.entries.len(), reader)?,
-                1 => {}
-                _ => return Err(BlockError::Structure),
-            }
-            if samples.len() + heard.len() > SAMPLES_MAX {
-                return Err(BlockError::Structure);
-            }
-            for at in read_mask(heard.len(), reader)? {
-                let entry = &mut self.entries[heard[at]];
-                entry.reading = read_change(entry.reading, reader)?;
-            }
-            samples.extend(heard.iter().map(|position| {
-                let Entry { channel, ucum, pace, reading } = &self.entries[*position];
-                Sample {
+        for group in groups {
+            let mut told = group.told.into_iter().peekable();
+            for (at, position) in group.heard.into_iter().enumerate() {
+                let Entry { channel, ucum, pace, reading } = &mut self.entries[position];
+                *reading = match told.next_if(|(told, _)| *told == at) {
+                    Some((_, Told::Whole(whole))) => whole,
+                    Some((_, Told::Change(change))) => reading.changed_by(change)?,
+                    None if group.is_packed => match changes.next()? {
+                        0 => *reading,
+                        change => reading.changed_by(change)?,
+                    },
+                    None => *reading,
+                };
+                samples.push(Sample {
                     channel: *channel,
                     ucum: ucum.clone(),
                     pace: *pace,
                     value: reading.value,
                     quality: reading.quality,
-                    at_us,
-                    lag_ms,
-                }
-            }));
+                    at_us: group.at_us,
+                    lag_ms: group.lag_ms,
+                });
+            }
         }
+        changes.end()?;
         Ok(samples)
+    }
+
+    fn read_groups(&self, reader: &mut Reader<'_>) -> Result<Vec<Group>, BlockError> {
+        let mut groups: Vec<Group> = Vec::new();
+        let (mut at_us, mut samples) = (0u32, 0);
+        for _ in 0..reader.varint()? {
+            at_us = narrow(reader.varint()?)?.checked_add(at_us).ok_or(BlockError::Structure)?;
+            let lag_ms = narrow(reader.varint()?)?;
+            let form = reader.byte()?;
+            let heard = match form {
+                form::MASK_AND_CHANGED | form::MASK => read_mask(self.entries.len(), reader)?,
+                form::SAME_AND_CHANGED | form::SAME => {
+                    groups.last().map(|group| group.heard.clone()).unwrap_or_default()
+                }
+                form::ALL => (0..self.entries.len()).collect(),
+                _ => return Err(BlockError::Structure),
+            };
+            // A group of nobody is bounded too.
+            samples += heard.len().max(1);
+            if samples > SAMPLES_MAX {
+                return Err(BlockError::Structure);
+            }
+            let is_packed = form >= form::MASK;
+            let told =
+                if is_packed { read_whole(heard.len(), reader)? } else { read_changed(heard.len(), reader)? };
+            groups.push(Group { at_us, lag_ms, heard, told, is_packed });
+        }
+        Ok(groups)
     }
 }
 
-/// Even: the mantissa's change, everything else as before. 1: the whole reading follows.
-fn write_change(before: Reading, after: Reading, out: &mut Writer) {
-    if let (Some(old), Some(new)) = (before.value, after.value)
-        && before.quality == after.quality
-        && old.exponent == new.exponent
-    {
-        let change = zigzag(new.mantissa.wrapping_sub(old.mantissa));
-        if change < 1 << 62 {
-            out.varint(change << 1);
-            return;
+/// How a group begins. The first two list the changed ones by a mask and are no longer written.
+mod form {
+    pub(super) const MASK_AND_CHANGED: u8 = 0;
+    pub(super) const SAME_AND_CHANGED: u8 = 1;
+    pub(super) const MASK: u8 = 2;
+    pub(super) const SAME: u8 = 3;
+    pub(super) const ALL: u8 = 4;
+}
+
+/// A group as it was read, before its packed changes.
+struct Group {
+    at_us: u32,
+    lag_ms: u32,
+    heard: Vec<usize>,
+    /// By position among the heard, ascending.
+    told: Vec<(usize, Told)>,
+    is_packed: bool,
+}
+
+enum Told {
+    Whole(Reading),
+    Change(i64),
+}
+
+impl Reading {
+    /// The mantissa's change, if that is all that changed, and not too far.
+    fn change_since(self, before: Self) -> Option<i64> {
+        if self == before {
+            return Some(0);
         }
+        let (old, new) = (before.value?, self.value?);
+        let change = new.mantissa.checked_sub(old.mantissa)?;
+        let is_change = before.quality == self.quality && old.exponent == new.exponent;
+        (is_change && change.unsigned_abs() <= changes::CHANGE_MAX).then_some(change)
     }
-    out.varint(1);
-    out.varint(u64::from(after.quality.0) << 1 | u64::from(after.value.is_some()));
-    if let Some(value) = after.value {
+
+    fn changed_by(self, change: i64) -> Result<Self, BlockError> {
+        let old = self.value.ok_or(BlockError::Structure)?;
+        Ok(Self { value: Some(Decimal { mantissa: old.mantissa.wrapping_add(change), ..old }), ..self })
+    }
+}
+
+fn write_reading(reading: Reading, out: &mut Writer) {
+    out.varint(u64::from(reading.quality.0) << 1 | u64::from(reading.value.is_some()));
+    if let Some(value) = reading.value {
         out.0.push(value.exponent as u8);
         out.signed(value.mantissa);
     }
 }
 
-fn read_change(before: Reading, reader: &mut Reader<'_>) -> Result<Reading, BlockError> {
-    let first = reader.varint()?;
-    if first & 1 == 0 {
-        let old = before.value.ok_or(BlockError::Structure)?;
-        let mantissa = old.mantissa.wrapping_add(unzigzag(first >> 1));
-        return Ok(Reading { value: Some(Decimal { mantissa, ..old }), ..before });
-    }
-    if first != 1 {
-        return Err(BlockError::Structure);
-    }
+fn read_reading(reader: &mut Reader<'_>) -> Result<Reading, BlockError> {
     let marks = reader.varint()?;
     let quality = Quality(u16::try_from(marks >> 1).map_err(|_| BlockError::Structure)?);
     let value = if marks & 1 == 1 {
@@ -250,6 +318,32 @@ fn read_change(before: Reading, reader: &mut Reader<'_>) -> Result<Reading, Bloc
         None
     };
     Ok(Reading { value, quality })
+}
+
+/// What is told in full, each with its distance from the one before.
+fn read_whole(heard: usize, reader: &mut Reader<'_>) -> Result<Vec<(usize, Told)>, BlockError> {
+    let mut told = Vec::new();
+    let mut at = 0usize;
+    for _ in 0..reader.varint()? {
+        let skipped = usize::try_from(reader.varint()?).map_err(|_| BlockError::Structure)?;
+        at = at.checked_add(skipped).filter(|at| *at < heard).ok_or(BlockError::Structure)?;
+        told.push((at, Told::Whole(read_reading(reader)?)));
+        at += 1;
+    }
+    Ok(told)
+}
+
+/// A mask of who changed; for each, even: the mantissa's change, 1: the whole reading.
+fn read_changed(heard: usize, reader: &mut Reader<'_>) -> Result<Vec<(usize, Told)>, BlockError> {
+    let changed = read_mask(heard, reader)?;
+    let change = |at: usize| -> Result<(usize, Told), BlockError> {
+        Ok(match reader.varint()? {
+            1 => (at, Told::Whole(read_reading(reader)?)),
+            first if first & 1 == 0 => (at, Told::Change(unzigzag(first >> 1))),
+            _ => return Err(BlockError::Structure),
+        })
+    };
+    changed.into_iter().map(change).collect()
 }
 
 fn write_mask(length: usize, set: impl Iterator<Item = usize>, out: &mut Writer) {
