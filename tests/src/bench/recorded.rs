@@ -16,7 +16,7 @@ const RECORDINGS: [(&str, &str); 3] = [
 ];
 const SECONDS_MAX: usize = 300;
 
-pub fn seconds() -> Vec<(&'static str, Vec<Body>)> {
+pub(super) fn seconds() -> Vec<(&'static str, Vec<Body>)> {
     let Some(recordings) = corpora::folder().and_then(|folder| corpora::recordings(&folder).ok()) else {
         return Vec::new();
     };

@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 /// Another coding, and what it takes.
-pub struct Rival {
-    pub name: &'static str,
-    pub words: &'static str,
-    pub bytes: usize,
+pub(super) struct Rival {
+    pub(super) name: &'static str,
+    pub(super) words: &'static str,
+    pub(super) bytes: usize,
 }
 
-pub fn sizes(blocks: &[Body]) -> Vec<Rival> {
+pub(super) fn sizes(blocks: &[Body]) -> Vec<Rival> {
     let over = |size: &dyn Fn(&Body) -> usize| blocks.iter().map(size).sum::<usize>();
     let traces = |size: fn(&[i32]) -> usize| {
         over(&|block| stretches(block).iter().map(|stretch| size(&stretch.samples)).sum())
@@ -47,7 +47,7 @@ const fn message_pack(sample: i32) -> usize {
 }
 
 /// Zigzag differences as LEB128, stretch after stretch.
-pub fn delta_varint(block: &Body) -> Vec<u8> {
+pub(super) fn delta_varint(block: &Body) -> Vec<u8> {
     let mut out = Vec::new();
     for stretch in stretches(block) {
         let mut before = 0i64;
@@ -65,7 +65,7 @@ pub fn delta_varint(block: &Body) -> Vec<u8> {
     out
 }
 
-pub fn zstd(bytes: &[u8], level: i32) -> usize {
+pub(super) fn zstd(bytes: &[u8], level: i32) -> usize {
     zstd::bulk::compress(bytes, level).map_or(usize::MAX, |packed| packed.len())
 }
 

@@ -30,12 +30,9 @@ pub(super) struct Predictor {
 }
 
 impl Predictor {
-    /// What the trace will do, by its last differences (oldest first) and the lead's surprise.
+    /// What the trace will do, by what the filter makes of its last differences and by the lead's surprise.
     #[inline]
-    pub(super) fn predict(&self, plan: Plan, past: &[i64; ORDER], lead: i64) -> Guess {
-        let filter = &FILTERS[plan.filter];
-        let sum: i64 =
-            filter.iter().zip(past.iter().rev()).map(|(tap, difference)| i64::from(*tap) * difference).sum();
+    pub(super) fn predict(&self, plan: Plan, sum: i64, lead: i64) -> Guess {
         let shared = (i64::from(plan.gain) * lead + (1 << (GAIN_BITS - 1))) >> GAIN_BITS;
         let filtered = ((sum + (1 << (FILTER_BITS - 1))) >> FILTER_BITS) + shared;
         let filtered = filtered.clamp(-DIFFERENCE_MAX, DIFFERENCE_MAX);
@@ -50,6 +47,22 @@ impl Predictor {
         self.standing += (off(0) - self.standing) >> 2;
     }
 }
+
+/// The filter's sum over the last differences, oldest first.
+#[inline]
+pub(super) fn filter_sum(taps: &[i16; ORDER], past: &[i64; ORDER]) -> i64 {
+    taps.iter().zip(past.iter().rev()).map(|(tap, difference)| i64::from(*tap) * difference).sum()
+}
+
+/// The same over differences within [`SMALL`], several at once.
+#[inline]
+pub(super) fn filter_sum_of_small(taps: &[i16; ORDER], past: &[i16; ORDER]) -> i64 {
+    let products = |at: usize| i32::from(taps[ORDER - 1 - at]) * i32::from(past[at]);
+    i64::from((0..ORDER).map(products).sum::<i32>())
+}
+
+/// Sums over differences below this fit 32 bits with every filter of the bank.
+pub(super) const SMALL: i64 = 1 << 14;
 
 #[derive(Clone, Copy)]
 pub(super) struct Guess {

@@ -1,7 +1,7 @@
 //! The samples of one stretch as segments of 256 differences, each with its own plan; and the encoder's search for a good plan.
 
 use super::BlockError;
-use super::predictor::{FILTERS, ORDER, Plan, Predictor};
+use super::predictor::{FILTERS, ORDER, Plan, Predictor, SMALL, filter_sum, filter_sum_of_small};
 use super::range::{RangeDecoder, RangeEncoder};
 use super::surprise::{Coded, LEVEL_BITS, Level};
 use super::surprise_tables::FAMILIES;
@@ -93,7 +93,7 @@ pub(super) fn decode(
         let plan = Plan { filter, may_stand, gain };
         for _ in 0..length {
             let led = lead.and_then(|lead| lead.get(surprises.len())).copied().unwrap_or(0);
-            let guess = predictor.predict(plan, &past, led);
+            let guess = predictor.predict(plan, filter_sum(&FILTERS[plan.filter], &past), led);
             let surprise = level.decode(family, coder)?;
             let difference = guess.difference + surprise;
             let sample = before + difference;
@@ -109,17 +109,24 @@ pub(super) fn decode(
 }
 
 /// The differences of a trace, with as many zeros before them as a filter looks back.
-struct Differences(Vec<i64>);
+struct Differences {
+    all: Vec<i64>,
+    /// The same, if all of them are small.
+    small: Vec<i16>,
+}
 
 impl Differences {
     fn of(samples: &[i32]) -> Self {
         let mut all = vec![0; ORDER];
         all.extend(samples.windows(2).map(|pair| i64::from(pair[1]) - i64::from(pair[0])));
-        Self(all)
+        let is_small = all.iter().all(|difference| (-SMALL..SMALL).contains(difference));
+        let small =
+            if is_small { all.iter().map(|difference| *difference as i16).collect() } else { Vec::new() };
+        Self { all, small }
     }
 
     fn count(&self) -> usize {
-        self.0.len() - ORDER
+        self.all.len() - ORDER
     }
 }
 
@@ -132,39 +139,50 @@ struct Segment<'a> {
 }
 
 impl Segment<'_> {
-    /// Each difference with those before it and the lead's surprise.
+    /// Each difference with the filter's sum over those before it and with the lead's surprise.
     #[inline]
-    fn each(&self) -> impl Iterator<Item = (&[i64; ORDER], i64, i64)> {
-        let windows = self.differences.0[self.begin..self.end + ORDER].windows(ORDER + 1);
-        let leads = self.lead.map_or(&[][..], |lead| lead.get(self.begin..).unwrap_or(&[]));
-        windows.enumerate().filter_map(move |(at, window)| {
-            let (past, now) = window.split_first_chunk()?;
-            Some((past, *now.first()?, leads.get(at).copied().unwrap_or(0)))
-        })
+    fn each(&self, plan: Plan, mut take: impl FnMut(i64, i64, i64)) {
+        let Differences { all, small } = self.differences;
+        let taps = &FILTERS[plan.filter];
+        let lead = self.lead.and_then(|lead| lead.get(self.begin..)).unwrap_or(&[]);
+        let past = self.begin..self.end + ORDER - 1;
+        let mut now = all[self.begin + ORDER..self.end + ORDER].iter().enumerate();
+        let mut next = |sum: i64| {
+            if let Some((at, difference)) = now.next() {
+                take(*difference, sum, lead.get(at).copied().unwrap_or(0));
+            }
+        };
+        match small.get(past.clone()) {
+            Some(small) => small.array_windows().for_each(|past| next(filter_sum_of_small(taps, past))),
+            None => all[past].array_windows().for_each(|past| next(filter_sum(taps, past))),
+        }
     }
 
     fn first_level(&self, plan: Plan, mut predictor: Predictor) -> u32 {
         const SEEN: usize = 24;
-        Level::before(self.each().take(SEEN).map(|(past, difference, lead)| {
-            let guess = predictor.predict(plan, past, lead);
+        let mut surprises = Vec::with_capacity(SEEN);
+        let head = Segment { end: self.end.min(self.begin + SEEN), ..*self };
+        head.each(plan, |difference, sum, lead| {
+            let guess = predictor.predict(plan, sum, lead);
             predictor.learn(guess, difference);
-            difference - guess.difference
-        }))
+            surprises.push(difference - guess.difference);
+        });
+        Level::before(surprises.into_iter())
     }
 
     fn attempt(&self, plan: Plan, mut predictor: Predictor, mut level: Level) -> Attempt {
         let length = self.end - self.begin;
         let (mut coded, mut surprises) = (Vec::with_capacity(length), Vec::with_capacity(length));
         let mut prices = [0u64; FAMILIES];
-        for (past, difference, lead) in self.each() {
-            let guess = predictor.predict(plan, past, lead);
+        self.each(plan, |difference, sum, lead| {
+            let guess = predictor.predict(plan, sum, lead);
             predictor.learn(guess, difference);
             let surprise = difference - guess.difference;
             let code = level.code(surprise);
             prices.iter_mut().zip(code.price()).for_each(|(sum, price)| *sum += u64::from(price));
             coded.push(code);
             surprises.push(surprise);
-        }
+        });
         let (price, family) =
             prices.iter().zip(0..).map(|(price, family)| (*price, family)).min().unwrap_or((0, 0));
         Attempt { plan, predictor, level, coded, surprises, family, price }
@@ -177,15 +195,15 @@ impl Segment<'_> {
         }
         let plan = Plan { gain: 0, may_stand: false, ..plan };
         let (mut product, mut square, mut size) = (0f32, 1f32, 2f32);
-        for (past, difference, lead) in self.each() {
-            let guess = predictor.predict(plan, past, 0);
+        self.each(plan, |difference, sum, lead| {
+            let guess = predictor.predict(plan, sum, 0);
             predictor.learn(guess, difference);
             let (own, lead) = ((difference - guess.difference) as f32, lead as f32);
             size += (own.abs() - size) * 0.25;
             let weight = 1.0 / ((size + 0.5) * (size + 0.5));
             product += weight * own * lead;
             square += weight * lead * lead;
-        }
+        });
         (64.0 * product / square).round() as i8
     }
 }
