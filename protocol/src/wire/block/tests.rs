@@ -159,6 +159,29 @@ fn what_is_written_today_is_what_was_released() {
 const GOLDEN_RICE: &str = include_str!("golden-v1-rice.hex");
 const GOLDEN_WAVEFORMS: &str = include_str!("golden-v1-waveforms.hex");
 
+#[test]
+fn groups_with_masks_of_the_changed_still_read() {
+    // A dictionary of nine channels; all told in full, then the same channels with two changes, then one channel alone.
+    let mut key = Writer(vec![9]);
+    for code in 0..9 {
+        key.fixed(&[0, code, 0, 0, 1, b'%']);
+    }
+    key.fixed(&[3, 0, 0, 0, 0xff, 0x01, 0xff, 0x01]);
+    (0..9u8).for_each(|code| key.fixed(&[1, 1, 0xff, 2 * code]));
+    key.fixed(&[5, 2, 1, 0x02, 0x01, 4 << 1, 1 << 1]);
+    key.fixed(&[5, 0, 0, 0x08, 0x00, 0x01, 1, 2 << 1]);
+    let mut bytes = Vec::new();
+    write_block(&header(Lane::Numeric, 1, 0), Shape::NumericsKey, &key.0, &mut bytes);
+    let Body::Numerics(samples) = Decoder::new().decode(&bytes).unwrap().0.body else { panic!() };
+    assert_eq!(samples.len(), 19);
+    let mantissas = |range: std::ops::Range<usize>| -> Vec<Option<i64>> {
+        samples[range].iter().map(|sample| sample.value.map(|value| value.mantissa)).collect()
+    };
+    assert_eq!(mantissas(0..9), (0..9).map(Some).collect::<Vec<_>>());
+    assert_eq!(mantissas(9..18), [0, 3, 2, 3, 4, 5, 6, 7, 7].map(Some));
+    assert_eq!((samples[18].value, samples[18].quality, samples[18].at_us), (None, Quality(2), 10));
+}
+
 fn any_sample() -> impl Strategy<Value = Sample> {
     let value = proptest::option::of((prop_oneof![-2000i64..2000, any::<i64>()], -3i8..3));
     (0u32..6, 0u32..4, 0u32..3, value, 0u16..4).prop_map(|(code, at, lag, value, quality)| Sample {

@@ -140,21 +140,30 @@ struct Segment<'a> {
 
 impl Segment<'_> {
     /// Each difference with the filter's sum over those before it and with the lead's surprise.
-    #[inline]
+    #[inline(always)]
     fn each(&self, plan: Plan, mut take: impl FnMut(i64, i64, i64)) {
         let Differences { all, small } = self.differences;
         let taps = &FILTERS[plan.filter];
-        let lead = self.lead.and_then(|lead| lead.get(self.begin..)).unwrap_or(&[]);
         let past = self.begin..self.end + ORDER - 1;
-        let mut now = all[self.begin + ORDER..self.end + ORDER].iter().enumerate();
-        let mut next = |sum: i64| {
-            if let Some((at, difference)) = now.next() {
-                take(*difference, sum, lead.get(at).copied().unwrap_or(0));
-            }
-        };
+        // All sums first: they do not depend on each other, what is taken does.
+        let mut sums = [0; SEGMENT];
+        let sums = &mut sums[..self.end - self.begin];
         match small.get(past.clone()) {
-            Some(small) => small.array_windows().for_each(|past| next(filter_sum_of_small(taps, past))),
-            None => all[past].array_windows().for_each(|past| next(filter_sum(taps, past))),
+            Some(small) => {
+                sums.iter_mut()
+                    .zip(small.array_windows())
+                    .for_each(|(sum, past)| *sum = filter_sum_of_small(taps, past));
+            }
+            None => {
+                sums.iter_mut()
+                    .zip(all[past].array_windows())
+                    .for_each(|(sum, past)| *sum = filter_sum(taps, past));
+            }
+        }
+        let differences = &all[self.begin + ORDER..self.end + ORDER];
+        let lead = self.lead.and_then(|lead| lead.get(self.begin..)).unwrap_or(&[]);
+        for (at, (difference, sum)) in differences.iter().zip(sums).enumerate() {
+            take(*difference, *sum, lead.get(at).copied().unwrap_or(0));
         }
     }
 
@@ -248,7 +257,7 @@ impl Habit {
 }
 
 /// Another plan has its turn every so many segments.
-const TURN: usize = 2;
+const TURN: usize = 4;
 
 fn cheaper(one: Attempt, other: Attempt) -> Attempt {
     if other.price < one.price { other } else { one }
