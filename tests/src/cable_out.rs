@@ -63,7 +63,8 @@ impl Wire {
     }
 
     fn at_far_end(&self, process: Process) -> Process {
-        process.started_by(Path::new("ip"), &["netns", "exec", &self.namespace])
+        // `ip netns exec` would also copy every mount, and keep the disks of other tests from being unmounted.
+        process.started_by(Path::new("nsenter"), &[&format!("--net=/run/netns/{}", self.namespace)])
     }
 }
 

@@ -70,21 +70,27 @@ impl Image {
 
     /// Off and on again, with `rw` or `ro`.
     pub async fn remount(&self, options: &str) -> Result<()> {
-        let mut tried = Ok(String::new());
+        let mut tried = Ok(());
         for _ in 0..UNMOUNT_TRIES {
-            tried = run("umount", &[&self.at.to_string_lossy()]).await;
+            tried = self.try_remount(options).await;
             if tried.is_ok() {
-                return self.mount(options).await;
+                break;
             }
             tokio::time::sleep(UNMOUNT_EVERY).await;
         }
-        tried.map(|_| ())
+        tried
     }
 
-    /// Turns it read-only or back under the feet of whoever uses it.
-    pub async fn turn(&self, options: &str) -> Result<()> {
-        run("mount", &["-o", &format!("remount,{options}"), &self.at.to_string_lossy()]).await?;
-        Ok(())
+    async fn try_remount(&self, options: &str) -> Result<()> {
+        run("umount", &[&self.at.to_string_lossy()]).await?;
+        self.mount(options).await?;
+        // Whoever copied the mount keeps the filesystem as it was: cut off.
+        std::fs::File::open(&self.at)?.sync_all().context("the old filesystem is still in use")
+    }
+
+    /// Everything that was written to it reaches its device.
+    pub async fn sync(&self) -> Result<()> {
+        run("sync", &["--file-system", &self.at.to_string_lossy()]).await.map(|_| ())
     }
 
     /// Bytes that ever reached its device, the journal's too.

@@ -6,9 +6,8 @@ use crate::kill_nine::{READY_WITHIN, counting_bed, drain};
 use crate::ledger::Ledger;
 use anyhow::Result;
 use cotside_simulators::newborn::Random;
-use cotside_simulators::process::output;
 use cotside_simulators::unit::{Plan, Unit};
-use std::fs::OpenOptions;
+use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -103,7 +102,7 @@ impl Cuts {
         };
         let mut unit = Unit::start(&plan, |_| ()).await?;
         // The unit was set up long ago.
-        output(Path::new("sync"), ["-f".as_ref(), centre.at.as_os_str()]).await?;
+        centre.sync().await?;
         let mut random = Random::new(self.seed);
         let mut outcome = Outcome::default();
         let mut down = Duration::ZERO;
@@ -160,23 +159,25 @@ impl Cuts {
 /// `place` lies on the disk from now on.
 fn move_to(disk: &Image, place: &Path, name: &str) -> Result<()> {
     let target = disk.at.join(name);
-    std::fs::create_dir_all(&target)?;
-    std::fs::File::open(&target)?.sync_all()?;
-    std::fs::create_dir_all(place.parent().unwrap_or(place))?;
+    fs::create_dir_all(&target)?;
+    fs::File::open(&target)?.sync_all()?;
+    fs::create_dir_all(place.parent().unwrap_or(place))?;
     std::os::unix::fs::symlink(target, place)?;
     Ok(())
 }
 
-/// The last bytes of a file are cut off, or are not what was written.
-fn tear(file: &Path, random: &mut Random) -> Result<()> {
+/// The last bytes that a log was given are cut off, or are not what was written.
+fn tear(path: &Path, random: &mut Random) -> Result<()> {
     // A log that was just checkpointed has no tail.
-    let Ok(file) = OpenOptions::new().write(true).open(file) else { return Ok(()) };
-    let length = file.metadata()?.len();
-    let from = length.saturating_sub(random.next() % TORN_BYTES_MAX);
+    let Ok(bytes) = fs::read(path) else { return Ok(()) };
+    // Behind what was written lie zeros, laid out for what will be.
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+    let from = end.saturating_sub(random.next() % TORN_BYTES_MAX);
+    let file = fs::OpenOptions::new().write(true).open(path)?;
     if random.once_in(2) {
         file.set_len(from)?;
     } else {
-        let noise: Vec<u8> = (from..length).map(|_| random.next() as u8).collect();
+        let noise: Vec<u8> = (from..end).map(|_| random.next() as u8).collect();
         file.write_all_at(&noise, from)?;
     }
     Ok(())
