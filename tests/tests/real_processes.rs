@@ -55,7 +55,7 @@ async fn after_power_cuts_of_their_disks_every_line_is_at_the_hub_once_or_in_a_g
         println!("power cuts: SKIPPED, nothing is proved: they need root and loop devices: {why:#}");
         return;
     }
-    let cuts = Cuts { binaries: binaries(), dir: dir.clone(), seed: SEED, cuts: CUTS, torn_one_in: 0 };
+    let cuts = Cuts { binaries: binaries(), dir: dir.clone(), seed: SEED, cuts: CUTS, torn_one_in: 3 };
     let outcome = cuts.run().await.unwrap();
     println!("power-cut, seed {SEED}\n{}", outcome.table());
     assert!(outcome.is_balanced(), "seed {SEED}; logs in {}", dir.display());
