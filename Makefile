@@ -8,6 +8,8 @@ DEMO_SECONDS ?=
 SEEDS ?= 2000
 MINUTES ?= 3
 POWER_CUTS ?= 10000
+DAYS ?= 30
+BEDS ?= 40
 KILLS ?= 500
 CUTS ?= 120
 
@@ -26,8 +28,9 @@ test: setup fmt console-test lint deny words unit system browser ## everything t
 bench: release ## figures beside their floors and peers; also written to target/figures.tsv
 	$(CARGO) run --release -q -p cotside-tests --bin bench
 
-prove: release ## long campaigns: seeds and power cuts in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, POWER_CUTS=, MINUTES=, KILLS=, CUTS=)
+prove: release ## long campaigns: seeds, power cuts and a month of forty beds in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, POWER_CUTS=, DAYS=, BEDS=, MINUTES=, KILLS=, CUTS=)
 	COTSIDE_SEEDS=$(SEEDS) COTSIDE_CUTS=$(POWER_CUTS) $(CARGO) test --release -q -p cotside-tests --test unit_in_virtual_time -- --nocapture
+	DAYS=$(DAYS) BEDS=$(BEDS) $(CARGO) run --release -q -p cotside-tests --bin month
 	COTSIDE_KILLS=$(KILLS) $(CARGO) run --release -q -p cotside-tests --bin kill_nine
 	COTSIDE_CUTS=$(CUTS) $(CARGO) run --release -q -p cotside-tests --bin power_cut
 	fuzz/run $(MINUTES)

@@ -15,6 +15,7 @@ use crate::store::{self, Store};
 use crate::uplink;
 use anyhow::Result;
 use cotside_config::agent::Agent;
+use cotside_protocol::model::Wall;
 use cotside_protocol::wire::convert;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::{self, Stages, Stop};
@@ -56,7 +57,7 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
     let mut stages = Stages::new();
     let clock = clock.not_before(store::passed(&config.state_dir));
     let store = Store::open(store_settings(&config), clock.now());
-    let log = store.log();
+    let (log, alive) = (store.log(), store.alive());
     let clock = clock.not_before(log.trusted);
 
     let (to_store, requests) = mpsc::channel(store::REQUESTS_MAX);
@@ -79,7 +80,7 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
     }
 
     let boot = log.boot;
-    let bed = Bed::new(bed_setup(&config, boot), clock.now());
+    let bed = Bed::new(bed_setup(&config, boot, alive), clock.now());
     let (stored_senders, stored): (Vec<_>, Vec<_>) =
         config.links.iter().map(|_| mpsc::channel(STORED_MAX)).unzip();
     let wires = bed::run::Wires {
@@ -141,7 +142,7 @@ fn kept_in(config: &Agent) -> PathBuf {
     config.state_dir.join("kept")
 }
 
-fn bed_setup(config: &Agent, boot: u32) -> Setup {
+fn bed_setup(config: &Agent, boot: u32, alive: Option<Wall>) -> Setup {
     let links = config.links.iter().map(|link| LinkSetup {
         name: link.name.clone(),
         driver: link.driver.name.to_owned(),
@@ -156,7 +157,7 @@ fn bed_setup(config: &Agent, boot: u32) -> Setup {
         links: links.collect(),
         limits: config.limits.clone(),
         preferences: config.preferences.iter().map(|prefer| (prefer.code, prefer.links.clone())).collect(),
-        kept: Kept::read(&kept_in(config)),
+        kept: Kept::read(&kept_in(config), alive),
         has_hub: config.hub.is_some(),
     }
 }

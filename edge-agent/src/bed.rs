@@ -20,6 +20,6 @@ mod values;
 
 pub use self::core::{Bed, Input, LinkSetup, Output, Setup};
 pub use device_clock::words as clock_words;
-pub use kept::{Keep, Kept};
+pub use kept::{Keep, Kept, write as keep};
 pub use own_clock::ClockSnapshot;
 pub use snapshot::{LinkSnapshot, Snapshot, ValueSnapshot};

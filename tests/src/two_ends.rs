@@ -226,8 +226,8 @@ impl Gateway {
                     self.outbox.handle(now, uplink::Input::Taken { id, taken: Taken::Refused });
                 }
                 inbound::Output::Open(life) => {
-                    let known = hub.meet(&life, now).known;
-                    inbound.handle(now, inbound::Input::Opened { known, bed: Some("01".into()) });
+                    let (epoch, known) = (life.epoch, hub.meet(&life, now).known);
+                    inbound.handle(now, inbound::Input::Opened { epoch, known, bed: Some("01".into()) });
                 }
                 inbound::Output::Recall(lives) => {
                     let met = lives.iter().map(|life| hub.meet(life, now));

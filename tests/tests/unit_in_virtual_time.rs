@@ -28,8 +28,9 @@ fn what_the_devices_said_is_at_the_hub_once_or_in_a_gap_with_a_cause() {
     for seed in number("COTSIDE_SEED").map_or(1..=seeds, |seed| seed..=seed) {
         let length = Duration::from_secs(240);
         let dir = dir.join(seed.to_string());
-        let scenario =
-            Scenario { seed, beds: 3, weather: Weather::bad_week(), length, cuts: 0, dir: dir.clone() };
+        let calm = Duration::from_secs(60);
+        let weather = Weather::bad_week();
+        let scenario = Scenario { seed, beds: 3, weather, length, cuts: 0, calm, dir: dir.clone() };
         let found = scenario.run().unwrap();
         println!(
             "seed {seed}: 240 s of 3 beds; power cuts: agents {}, hub {}; kills: agents {}, hub {}; network cuts {}; sessions opened {}; {} bytes, {} frames",

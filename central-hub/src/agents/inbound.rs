@@ -68,6 +68,7 @@ pub enum Input {
     },
     /// The store's answer to [`Output::Open`].
     Opened {
+        epoch: Epoch,
         known: Vec<Known>,
         bed: Option<String>,
     },
@@ -192,7 +193,7 @@ impl Inbound {
                 self.heard = now.mono;
                 self.message(now, what, payload, receipt);
             }
-            Input::Opened { known, bed } => self.opened(now, known, bed),
+            Input::Opened { epoch, known, bed } => self.opened(now, epoch, known, bed),
             Input::Recalled(known) => self.recalled(known),
             Input::Committed(ticket, mark) => self.committed(now, ticket, mark),
             // Alarms and states are still shown (H12): what cannot be stored is no reason to look away from a bed.
@@ -321,8 +322,12 @@ impl Inbound {
         self.outputs.push_back(open);
     }
 
-    fn opened(&mut self, now: Now, known: Vec<Known>, bed: Option<String>) {
+    fn opened(&mut self, now: Now, epoch: Epoch, known: Vec<Known>, bed: Option<String>) {
         let Phase::Opening(offered, life) = &self.phase else { return };
+        // The answer to an earlier hello, overtaken by this one: what is held of another epoch says nothing of this.
+        if life.epoch != epoch {
+            return;
+        }
         let refused = rules::refused(*offered, self.rules.accepts);
         let lanes = Lanes::new(life.epoch, known);
         let welcome = Welcome {

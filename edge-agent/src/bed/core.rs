@@ -95,6 +95,7 @@ pub struct Bed {
     at_once: Vec<Draft>,
     outputs: VecDeque<Output>,
     kept: String,
+    kept_gaps: String,
     status_at: Mono,
     /// When the limits in force are said again; a hub that comes back hears them at once.
     limits_at: Mono,
@@ -158,6 +159,7 @@ impl Bed {
             at_once: Vec::new(),
             outputs: VecDeque::new(),
             kept: String::new(),
+            kept_gaps: String::new(),
             status_at: now.mono,
             limits_at: now.mono,
             announce_at: None,
@@ -176,6 +178,10 @@ impl Bed {
 
     /// Goes on where the last life ended.
     fn resume(&mut self, now: Now, kept: Kept) {
+        self.kept_gaps =
+            kept.gaps.iter().filter_map(|(link, gap)| gap.kept(*link)).map(|line| line + "\n").collect();
+        // Whether a link had waveforms is not kept: a gap too many says nothing that is not so.
+        kept.unwritten().for_each(|gap| self.gap(now, gap, true));
         if let Some(limits) = kept.limits {
             self.take_limits(now, &limits);
         } else if kept.limits_lost {
@@ -511,6 +517,11 @@ impl Bed {
             self.kept.clone_from(&kept);
             self.outputs.push_back(Output::Keep(Keep::Episodes, kept));
         }
+        let gaps = self.open_gaps();
+        if gaps != self.kept_gaps {
+            self.kept_gaps.clone_from(&gaps);
+            self.outputs.push_back(Output::Keep(Keep::Gaps, gaps));
+        }
         if self.status_at <= now.mono {
             self.status_at = now.mono + STATUS_EVERY;
             self.look_after_clocks(now);
@@ -526,6 +537,12 @@ impl Bed {
             };
             self.outputs.push_back(Output::Uplink(UplinkRequest::Status(status)));
         }
+    }
+
+    /// The gaps that links are in, one a line.
+    fn open_gaps(&self) -> String {
+        let open = |(at, link): (usize, &Link)| link.gap?.kept(LinkIndex::try_from(at).ok()?);
+        self.links.iter().enumerate().filter_map(open).map(|line| line + "\n").collect()
     }
 
     /// Where every entry is, as far as bed and store have said.

@@ -5,11 +5,18 @@ use cotside_protocol::wire::block::{Gap, GapCause};
 use cotside_protocol::wire::upstream::LinkState;
 
 /// The gap that a link is in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OpenGap {
     cause: GapCause,
     from: Wall,
 }
+
+/// What a link can be in, in the words of a kept text.
+const KEPT: [(GapCause, &str); 3] = [
+    (GapCause::DeviceSilent, "device-silent"),
+    (GapCause::CableOut, "cable-out"),
+    (GapCause::WrongDevice, "wrong-device"),
+];
 
 /// A gap that lasts is written in pieces of this length, so that a chart can say why before the cable is back.
 const PIECE_US: i64 = 60_000_000;
@@ -44,6 +51,19 @@ impl OpenGap {
         let part = self.close(link, before.max(self.from));
         self.from = after;
         part
+    }
+
+    /// A line that names it, for the next life of the agent.
+    pub(super) fn kept(self, link: u8) -> Option<String> {
+        let (_, word) = KEPT.into_iter().find(|(cause, _)| *cause == self.cause)?;
+        Some(format!("{link} {word} {}", self.from.0))
+    }
+
+    pub(super) fn from_kept(line: &str) -> Option<(u8, Self)> {
+        let mut words = line.split(' ');
+        let (link, word, from) = (words.next()?, words.next()?, words.next()?);
+        let (cause, _) = KEPT.into_iter().find(|(_, known)| *known == word)?;
+        Some((link.parse().ok()?, Self { cause, from: Wall(from.parse().ok()?) }))
     }
 
     pub(super) fn close(self, link: u8, now: Wall) -> Gap {

@@ -1,8 +1,13 @@
-//! What outlives the process apart from the store: which limits were broken (hazard H9), and the hub's limits in two copies (H4).
+//! What outlives the process apart from the store: which limits were broken (hazard H9), the hub's limits in two copies (H4), and
+//! why a link brought nothing.
 //!
 //! A kept text is a line with its checksum, then the text; a file cut short by a power failure is known as such.
 
+use super::gap::OpenGap;
 use crate::alarm::Rule;
+use crate::row::LinkIndex;
+use cotside_protocol::model::Wall;
+use cotside_protocol::wire::block::Gap;
 use cotside_protocol::wire::downstream::Limits;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub enum Keep {
     Episodes,
     Limits,
+    Gaps,
 }
 
 /// What was kept by the agent's last life.
@@ -22,6 +28,9 @@ pub struct Kept {
     pub limits: Option<Limits>,
     /// There was a set of limits, and no copy of it can be read.
     pub limits_lost: bool,
+    /// Links that brought nothing, why and since when.
+    pub(super) gaps: Vec<(LinkIndex, OpenGap)>,
+    alive: Option<Wall>,
 }
 
 impl Keep {
@@ -29,20 +38,32 @@ impl Keep {
         match self {
             Self::Episodes => &["episodes"],
             Self::Limits => &["limits", "limits.copy"],
+            Self::Gaps => &["gaps"],
         }
     }
 }
 
 impl Kept {
-    pub fn read(directory: &Path) -> Self {
+    /// `alive`: the last moment of that life that the log knows of.
+    pub fn read(directory: &Path, alive: Option<Wall>) -> Self {
         let (episodes, _) = read(directory, Keep::Episodes);
+        let (gaps, _) = read(directory, Keep::Gaps);
         let (limits, has_limits) = read(directory, Keep::Limits);
         let limits: Option<Limits> = limits.and_then(|text| serde_json::from_str(&text).ok());
         Self {
             rules: episodes.unwrap_or_default().lines().filter_map(Rule::from_kept).collect(),
             limits_lost: has_limits && limits.is_none(),
             limits,
+            gaps: gaps.unwrap_or_default().lines().filter_map(OpenGap::from_kept).collect(),
+            alive,
         }
+    }
+
+    /// What of their gaps the last life had not written: until its last moment, for the store says what followed.
+    pub(super) fn unwritten(&self) -> impl Iterator<Item = Gap> {
+        let alive = self.alive.unwrap_or_default();
+        let gaps = self.gaps.iter().map(move |(link, gap)| gap.close(*link, alive));
+        gaps.filter(|gap| gap.from < gap.to)
     }
 }
 
@@ -63,7 +84,7 @@ fn seal(text: &str) -> String {
 }
 
 /// Writes every copy, one after the other: at each moment one of them is whole.
-pub(super) fn write(directory: &Path, keep: Keep, text: &str) -> io::Result<()> {
+pub fn write(directory: &Path, keep: Keep, text: &str) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     for name in keep.files() {
         let new: PathBuf = directory.join(format!("{name}.new"));
@@ -86,12 +107,12 @@ mod tests {
         let limits = Limits { version: 7, author: "hub".into(), limits: Vec::new() };
         write(&directory, Keep::Limits, &serde_json::to_string(&limits).unwrap()).unwrap();
         std::fs::write(directory.join("limits"), "deadbeef\n{").unwrap();
-        let kept = Kept::read(&directory);
+        let kept = Kept::read(&directory, None);
         assert_eq!((kept.limits, kept.limits_lost), (Some(limits), false));
         std::fs::write(directory.join("limits.copy"), "").unwrap();
-        let kept = Kept::read(&directory);
+        let kept = Kept::read(&directory, None);
         assert_eq!((kept.limits, kept.limits_lost), (None, true));
         std::fs::remove_dir_all(&directory).unwrap();
-        assert!(!Kept::read(&directory).limits_lost);
+        assert!(!Kept::read(&directory, None).limits_lost);
     }
 }

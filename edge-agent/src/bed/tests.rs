@@ -625,3 +625,28 @@ fn another_device_on_the_same_link_has_another_clock() {
     clock_looks(&mut scene, -50, 6);
     assert!(!scene.records().iter().any(|json| json.contains("step_us")));
 }
+
+#[test]
+fn a_gap_that_was_open_when_the_agent_died_is_written_by_its_next_life() {
+    let mut scene = Scene::new();
+    scene.pass(5_000);
+    scene.state(LinkState::Down, 1_000);
+    let kept = scene.out.iter().find_map(|output| match output {
+        Output::Keep(Keep::Gaps, text) => Some(text.clone()),
+        _ => None,
+    });
+    let directory = std::env::temp_dir().join(format!("cotside-kept-gaps-{}", std::process::id()));
+    super::keep(&directory, Keep::Gaps, &kept.unwrap()).unwrap();
+    // Nobody wrote the gap before the power failed; the log knows of a moment 20 s into it.
+    let (down, alive) = (scene.now.wall - Duration::from_secs(1), scene.now.wall + Duration::from_secs(20));
+    let kept = Kept::read(&directory, Some(alive));
+    std::fs::remove_dir_all(&directory).unwrap();
+    let unwritten: Vec<_> = kept.unwritten().map(|gap| (gap.cause, gap.link, gap.from, gap.to)).collect();
+    assert_eq!(unwritten, [(GapCause::CableOut, Some(0), down, alive)]);
+    // The device is heard again: nothing is kept open.
+    scene.out.clear();
+    scene.state(LinkState::Live, 0);
+    assert!(
+        scene.out.iter().any(|output| matches!(output, Output::Keep(Keep::Gaps, text) if text.is_empty()))
+    );
+}

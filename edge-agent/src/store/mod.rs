@@ -92,6 +92,7 @@ pub struct Store {
     noted_at: Mono,
     committed_at: Mono,
     tried_at: Mono,
+    alive: Option<Wall>,
 }
 
 impl Store {
@@ -100,7 +101,9 @@ impl Store {
     pub fn open(settings: Settings, now: Now) -> Self {
         let life = Life { boot: random() as u32, provenance: settings.provenance };
         let mut trouble = None;
+        let mut alive = None;
         let opened = open_on_disk(&settings, life, now, &mut trouble).and_then(|(mut ledger, lost)| {
+            alive = ledger.heartbeat().ok().flatten();
             let mut first = started(&settings, &ledger, now);
             first.extend(lost);
             first.extend(absence(&ledger, &settings, now));
@@ -132,7 +135,13 @@ impl Store {
             noted_at: now.mono,
             committed_at: now.mono,
             tried_at: now.mono,
+            alive,
         }
+    }
+
+    /// The last moment before this start that was written down; the record of the start says that nothing was heard since.
+    pub fn alive(&self) -> Option<Wall> {
+        self.alive
     }
 
     pub fn log(&self) -> Log {
@@ -431,7 +440,7 @@ fn set_aside_and_open(
 /// Writes the fresh epoch and its first rows. No hub hears of an epoch that is not on disk, and the label knows it first: whatever
 /// is lost in between, no epoch is ever named as predecessor by two others.
 fn begin(ledger: &mut Ledger, settings: &Settings, now: Now, first: &[Draft]) -> Result<(), String> {
-    label(ledger, settings, now);
+    label_since(ledger, settings, now, file::read_label(&settings.directory).settled);
     let mut written = ledger.append(first);
     if written.as_ref().is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DiskFull)) {
         file::give_reserve(&settings.directory);
@@ -442,8 +451,16 @@ fn begin(ledger: &mut Ledger, settings: &Settings, now: Now, first: &[Draft]) ->
     written.map(drop).map_err(|error| error.to_string())
 }
 
+/// As long as anything waits, the hub may lack all that it lacked at the last label: what was lost then is itself a row that waits.
 fn label(ledger: &Ledger, settings: &Settings, now: Now) {
+    let waits = ledger.status(now.wall).is_ok_and(|status| status.waiting_rows > 0);
+    let since = if waits { file::read_label(&settings.directory).settled } else { None };
+    label_since(ledger, settings, now, since);
+}
+
+fn label_since(ledger: &Ledger, settings: &Settings, now: Now, since: Option<Wall>) {
     let settled = ledger.settled(now.wall).unwrap_or(now.wall);
+    let settled = since.map_or(settled, |since| settled.min(since));
     if let Err(error) = file::write_label(&settings.directory, ledger.present.epoch, settled) {
         tracing::debug!(%error, "the log's label could not be written");
     }
@@ -478,7 +495,13 @@ fn absence(ledger: &Ledger, settings: &Settings, now: Now) -> Vec<Draft> {
             let from = last - settings.loss_window;
             gaps(settings.provenance, now, GapCause::AgentDown, from, now.wall)
         }
-        Ok(_) => Vec::new(),
+        // The clock was set back while nobody looked: for how long the agent was down is not known, that it was is.
+        Ok(Some(last)) => {
+            let mut all = gaps(settings.provenance, now, GapCause::AgentDown, now.wall, now.wall);
+            all.extend(gaps(settings.provenance, now, GapCause::ClockStep, now.wall, last));
+            all
+        }
+        Ok(None) => Vec::new(),
         Err(error) => {
             tracing::warn!(%error, "it is not known since when the agent was down");
             Vec::new()

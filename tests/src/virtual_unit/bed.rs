@@ -5,14 +5,16 @@ use super::line::Line;
 use super::network::Network;
 use super::oracle::{Committed, Death, Life};
 use super::*;
+use cotside_edge_agent::bed;
 use cotside_edge_agent::row::FromStore;
 use cotside_edge_agent::store::Ask;
 use cotside_protocol::model::{Code, Decimal, Limit, LimitSide, Priority};
 
-const TICK_EVERY: Duration = Duration::from_secs(1);
 /// The store keeps house this often, and beats in between when nothing else is written.
 const HOUSE_EVERY: Duration = Duration::from_secs(60);
 const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// Where the bed's texts for its next life lie.
+const KEPT: &str = "kept";
 /// Two minutes of rows in images of before.
 const IMAGES_MAX: usize = 8;
 
@@ -60,6 +62,7 @@ pub(super) struct Agent {
     outbox: Outbox,
     disk: Disk,
     doom: Option<Doom>,
+    tick_every: Duration,
     ticked_at: Mono,
     house_at: Mono,
     wrote_at: Mono,
@@ -125,8 +128,7 @@ impl BedWorld {
             cap_bytes: weather.cap_bytes,
             ..LogSettings::default()
         };
-        let is_doomed =
-            self.doom.is_some_and(|doom| doom.call == Call::Open) && scene.may_fail && !self.lives.is_empty();
+        let is_doomed = self.doom.is_some_and(|doom| doom.call == Call::Open) && scene.may_fail;
         let before = if is_doomed { Some(self.disk.image()?) } else { None };
         let log = Log::open(settings, own);
         let was_damaged = self.lives.last().is_some_and(|life| life.left_damage);
@@ -139,7 +141,12 @@ impl BedWorld {
         if let Some(before) = before {
             let after = self.disk.image()?;
             drop(log);
-            return self.lose_power(now, PowerCut { before, after }, scene);
+            self.lose_power(now, PowerCut { before, after }, scene)?;
+            if let Some(life) = self.lives.last_mut() {
+                // What was not set aside yet will be.
+                life.left_damage |= was_damaged;
+            }
+            return Ok(());
         }
         if let Some(life) = self.lives.last_mut() {
             life.has_opened = true;
@@ -156,9 +163,9 @@ impl BedWorld {
             loss_window: weather.loss_window,
             boot: log.log().boot,
             links: links.collect(),
-            limits: vec![low_saturation()],
+            limits: if weather.alarms { vec![low_saturation()] } else { Vec::new() },
             preferences: Vec::new(),
-            kept: Kept::default(),
+            kept: Kept::read(&self.disk.dir.join(KEPT), log.alive()),
             has_hub: true,
         };
         self.committed.begin(log.log().epoch);
@@ -169,7 +176,8 @@ impl BedWorld {
             log,
             outbox,
             disk: self.disk.clone(),
-            doom: self.doom.filter(|_| scene.may_fail),
+            doom: self.doom,
+            tick_every: weather.house_every,
             ticked_at: now.mono,
             house_at: now.mono,
             wrote_at: now.mono,
@@ -181,14 +189,31 @@ impl BedWorld {
     }
 
     /// SIGKILL: what was written is there, what was not committed is gone.
-    pub(super) fn be_killed(&mut self, now: Now, scene: &mut Scene<'_>) -> Result<()> {
+    pub(super) fn be_killed(&mut self, now: Now, until: Mono, scene: &mut Scene<'_>) -> Result<()> {
+        self.end_between_calls(now, until, Death::Killed, scene)
+    }
+
+    /// The power is gone between two calls.
+    pub(super) fn be_unplugged(&mut self, now: Now, until: Mono, scene: &mut Scene<'_>) -> Result<()> {
+        self.end_between_calls(now, until, Death::PowerCut, scene)
+    }
+
+    fn end_between_calls(&mut self, now: Now, until: Mono, how: Death, scene: &mut Scene<'_>) -> Result<()> {
         if self.agent.is_none() {
             return Ok(());
         }
         let image = self.disk.image()?;
         scene.findings.kills += 1;
-        self.die(now, Death::Killed, scene);
+        self.die(now, until, how, scene);
         self.disk.put_back(&image, self.clock.at(now).wall)
+    }
+
+    /// As an administrator stops it: everything is written.
+    pub(super) fn be_stopped(&mut self, now: Now, until: Mono, scene: &mut Scene<'_>) {
+        let Some(agent) = self.agent.take() else { return };
+        scene.findings.stops += 1;
+        agent.stop(self.clock.at(now));
+        self.die(now, until, Death::Stopped, scene);
     }
 
     /// The power is gone in the middle of a call.
@@ -208,18 +233,17 @@ impl BedWorld {
         }
         scene.findings.cuts += 1;
         *scene.findings.cuts_at.entry(at).or_default() += 1;
-        self.die(now, Death::PowerCut, scene);
+        let until = now.mono + spread(scene.weather.off_for, scene.chance.random);
+        self.die(now, until, Death::PowerCut, scene);
         if let Some(life) = self.lives.last_mut() {
             life.left_damage = is_damaged;
             life.lost_since = lost_since;
         }
-        self.clock.boot = Mono(0);
         self.disk.put_back(&image, self.clock.at(now).wall)
     }
 
-    fn die(&mut self, now: Now, how: Death, scene: &mut Scene<'_>) {
-        let off = scene.weather.off_for.mul_f64(scene.chance.random.between(0.1, 1.9));
-        self.back_at = now.mono + off;
+    fn die(&mut self, now: Now, until: Mono, how: Death, scene: &mut Scene<'_>) {
+        self.back_at = until;
         self.lines.iter_mut().for_each(Line::end);
         self.network.cut(self.back_at, scene.chance.random);
         self.agent = None;
@@ -240,6 +264,7 @@ impl BedWorld {
             self.lines.iter_mut().for_each(|line| line.deaf(now, &self.clock));
             return Ok(());
         };
+        agent.doom = agent.doom.filter(|_| scene.may_fail);
         let life = self.lives.len() - 1;
         for (at, line) in self.lines.iter_mut().enumerate() {
             line.step(now, &self.clock, life, at as u8, &mut agent.bed, scene.findings);
@@ -322,6 +347,18 @@ impl Agent {
         Err(Box::new(PowerCut { before, after }))
     }
 
+    fn stop(mut self, own: Now) {
+        self.bed.handle(own, BedIn::Close);
+        loop {
+            match self.bed.poll(own) {
+                BedOut::Store(request) => self.log.append(own, &request.drafts, &mut Vec::new()),
+                BedOut::Wait(_) => break,
+                _ => {}
+            }
+        }
+        self.log.close(own);
+    }
+
     fn step(
         &mut self,
         now: Now,
@@ -333,7 +370,7 @@ impl Agent {
         let own = clock.at(now);
         let (mut stored, mut told) = (Vec::new(), Vec::new());
         self.bed.handle(own, BedIn::Timeout);
-        if now.mono.since(self.ticked_at) >= TICK_EVERY {
+        if now.mono.since(self.ticked_at) >= self.tick_every {
             self.tick(now, own, &mut told)?;
             told.iter().for_each(|told| committed.hear(now.mono, told));
         }
@@ -358,7 +395,7 @@ impl Agent {
                     self.bed.handle(own, BedIn::Notice(BedNotice::Hub { reachable, detail, bed }));
                 }
                 BoxOut::Wait(box_due) => {
-                    let due = clock.world(bed_due.min(box_due)).min(self.ticked_at + TICK_EVERY);
+                    let due = clock.world(bed_due.min(box_due)).min(self.ticked_at + self.tick_every);
                     return Ok(Stepped { stored, due });
                 }
             }
@@ -385,8 +422,9 @@ impl Agent {
                     self.bed.handle(own, BedIn::Notice(BedNotice::Stored(request.checkpoints)));
                 }
                 BedOut::Stored(link, token) => stored.push((link, token)),
-                // These agents start anew with what their log holds.
-                BedOut::Keep(..) => {}
+                BedOut::Keep(keep, text) => {
+                    bed::keep(&self.disk.dir.join(KEPT), keep, &text).expect("the folder takes files");
+                }
                 BedOut::Wait(due) => return Ok(due),
             }
         }

@@ -13,6 +13,8 @@ use std::time::Duration;
 /// Power cuts in one history: enough that one comes down on the traces of another.
 const CUTS_EACH: u32 = 40;
 const BEDS: usize = 2;
+/// Everything must arrive in this time without faults.
+const CALM: Duration = Duration::from_secs(60);
 
 /// What a campaign came to.
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ pub struct Outcome {
 /// The history of power cuts that belongs to a seed.
 pub fn power_cuts(seed: u64, dir: PathBuf) -> Scenario {
     let weather = Weather::power_cuts(seed);
-    Scenario { seed, beds: BEDS, weather, length: Duration::ZERO, cuts: CUTS_EACH, dir }
+    Scenario { seed, beds: BEDS, weather, length: Duration::ZERO, cuts: CUTS_EACH, calm: CALM, dir }
 }
 
 /// Runs seeds from 1 on until there are as many cuts; only one seed, if it is given.

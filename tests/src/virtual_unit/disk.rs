@@ -46,24 +46,15 @@ pub enum At {
 
 impl Disk {
     pub(super) fn image(&self) -> Result<Image> {
-        let mut files = BTreeMap::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type()?.is_file() && !is_left(&name) {
-                files.insert(name, fs::read(entry.path())?);
-            }
-        }
-        Ok(Image(files))
+        let files = self.files()?.into_iter();
+        let read = |name: String| fs::read(self.dir.join(&name)).map(|bytes| (name, bytes));
+        Ok(Image(files.map(read).collect::<std::io::Result<_>>()?))
     }
 
     /// Makes the folder hold what the image holds, last written at `written`. No store may be open there.
     pub(super) fn put_back(&self, image: &Image, written: Wall) -> Result<()> {
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() && !is_left(&entry.file_name().to_string_lossy()) {
-                fs::remove_file(entry.path())?;
-            }
+        for name in self.files()? {
+            fs::remove_file(self.dir.join(name))?;
         }
         let since_1970 = Duration::from_micros(u64::try_from(written.0).unwrap_or(0));
         for (name, bytes) in &image.0 {
@@ -72,6 +63,23 @@ impl Disk {
             fs::File::options().append(true).open(&path)?.set_modified(UNIX_EPOCH + since_1970)?;
         }
         Ok(())
+    }
+
+    /// What an image holds, by name: the files of the folder, and those one folder below.
+    fn files(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type()?.is_dir() {
+                for below in fs::read_dir(entry.path())? {
+                    names.push(format!("{name}/{}", below?.file_name().to_string_lossy()));
+                }
+            } else if !is_left(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     /// One of the states in which a power cut during a call may leave the folder.

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 
 /// A continuous value older than this is no value.
 const FRESH_MS: u64 = 10_000;
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pages of the write-ahead log between checkpoints: few, so that the power fails in checkpoints too.
 const CHECKPOINT_PAGES: u32 = 40;
 /// How many copies of before are kept for a restore.
@@ -122,10 +121,16 @@ impl Hub {
     }
 
     /// SIGKILL: conversations and what was not committed are gone, the store stays.
-    pub(super) fn be_killed(&mut self, now: Now, beds: &mut [BedWorld], scene: &mut Scene<'_>) -> Result<()> {
+    pub(super) fn be_killed(
+        &mut self,
+        now: Now,
+        until: Mono,
+        beds: &mut [BedWorld],
+        scene: &mut Scene<'_>,
+    ) -> Result<()> {
         let image = self.disk.image()?;
         scene.findings.hub_kills += 1;
-        self.die(now, beds, scene);
+        self.die(until, beds, scene);
         self.disk.put_back(&image, now.wall)
     }
 
@@ -139,7 +144,8 @@ impl Hub {
         let (mut image, at) = self.disk.cut(&before, &after, scene.chance.random);
         scene.findings.hub_cuts += 1;
         *scene.findings.cuts_at.entry(at).or_default() += 1;
-        self.die(now, beds, scene);
+        let off = Duration::from_millis(scene.chance.random.next() % 6000);
+        self.die(now.mono + off, beds, scene);
         let mut restored = false;
         if scene.chance.random.once_in(scene.weather.hub_set_back_one_in)
             && let Some((copy, acked)) = self.copies.pop_front()
@@ -158,8 +164,8 @@ impl Hub {
         Ok(())
     }
 
-    fn die(&mut self, now: Now, beds: &mut [BedWorld], scene: &mut Scene<'_>) {
-        self.back_at = now.mono + Duration::from_millis(scene.chance.random.next() % 6000);
+    fn die(&mut self, back_at: Mono, beds: &mut [BedWorld], scene: &mut Scene<'_>) {
+        self.back_at = back_at;
         self.store = None;
         self.queue.clear();
         self.flush_at = NEVER;
@@ -189,7 +195,7 @@ impl Hub {
             }
         }
         if now.mono >= self.look_at {
-            self.look_at = now.mono + LOOK_EVERY;
+            self.look_at = now.mono + scene.weather.look_every;
             self.unit.ages(now.mono);
             self.look(now, scene.findings);
         }
@@ -228,7 +234,7 @@ impl Hub {
                 What::Open(life) => {
                     let met = lives::meet(db, &beds[bed].id, &life, now.wall)?;
                     notice(&met, scene);
-                    In::Opened { known: met.known, bed: serves }
+                    In::Opened { epoch: met.epoch, known: met.known, bed: serves }
                 }
                 What::Recall(recalled) => {
                     let meet = |life: &Life| lives::meet(db, &beds[bed].id, life, now.wall);
@@ -253,7 +259,9 @@ impl Hub {
         }
         for (bed, number, answer) in answers {
             let answer = match answer {
-                In::Opened { known, bed } => In::Opened { known: blocks::with_digests(db, known)?, bed },
+                In::Opened { epoch, known, bed } => {
+                    In::Opened { epoch, known: blocks::with_digests(db, known)?, bed }
+                }
                 other => other,
             };
             let conversation = self.conversations[bed].as_mut().filter(|of| of.number == number);

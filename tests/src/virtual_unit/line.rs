@@ -7,7 +7,6 @@ use cotside_protocol::model::{Code, Event};
 
 /// A session that ended is opened again after this.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
-const TELL_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Line {
     pub(super) driver: &'static Driver,
@@ -23,6 +22,7 @@ pub(super) struct Line {
     back: Cable,
     path: Path,
     told_at: Mono,
+    tell_every: Duration,
     heard_at: Option<Mono>,
     state: LinkState,
     /// The plug is out until then.
@@ -50,11 +50,13 @@ impl Physiology for Nobody {
     }
 }
 
-pub(super) fn counting(every: Duration, seed: u64) -> Line {
+pub(super) fn counting(weather: &Weather, seed: u64) -> Line {
     let sent = Sent::default();
     let count = Count { sent: sent.clone(), said: Vec::new(), pulls: Vec::new() };
-    let peer = Box::new(CountingOximeter::new(sent).every(every).with_dips());
-    Line { count: Some(count), ..over("masimo", peer, None, seed, Faults::default(), false) }
+    let oximeter = CountingOximeter::new(sent).every(weather.line_every);
+    let peer = Box::new(if weather.alarms { oximeter.with_dips() } else { oximeter });
+    let tell_every = weather.house_every;
+    Line { count: Some(count), tell_every, ..over("masimo", peer, None, seed, Faults::default(), false) }
 }
 
 pub(super) fn line(name: &str, seed: u64, faults: Faults, datagram: bool) -> Line {
@@ -87,6 +89,7 @@ fn over(
         back: Cable::new(seed ^ 2, Faults { unplug_every: None, ..faults }),
         path: if datagram { Path::Datagram(([10, 0, 0, 9], 24_105).into()) } else { Path::Line },
         told_at: START.mono,
+        tell_every: Duration::from_secs(1),
         heard_at: None,
         state: LinkState::Opening,
         pulled_until: None,
@@ -157,7 +160,7 @@ impl Line {
             }
             self.drain(now, clock, link, bed, findings);
         }
-        if self.state != state || now.mono.since(self.told_at) >= TELL_EVERY {
+        if self.state != state || now.mono.since(self.told_at) >= self.tell_every {
             self.told_at = now.mono;
             let what = News::State(self.status(now.mono, link));
             bed.handle(own, BedIn::Heard(Heard { link, at: own, what }));
@@ -175,7 +178,7 @@ impl Line {
     ) {
         while let Some(bytes) = self.speak(now) {
             let arrived = self.there.carry(now.mono, &bytes);
-            let fate = if self.session.is_some() { Fate::Heard(life) } else { Fate::NotConnected };
+            let fate = if self.session.is_some() { Fate::Heard(life as u32) } else { Fate::NotConnected };
             self.note(now, clock, fate);
             if let Some(session) = &mut self.session
                 && !arrived.is_empty()
@@ -267,7 +270,7 @@ impl Line {
     pub(super) fn due(&self, is_heard: bool) -> Mono {
         let mut due = self.peer_due;
         if is_heard {
-            due = due.min(self.told_at + TELL_EVERY);
+            due = due.min(self.told_at + self.tell_every);
             due = match (self.pulled_until, &self.session) {
                 (Some(until), _) => due.min(until),
                 (None, Some(_)) => due.min(self.session_due),

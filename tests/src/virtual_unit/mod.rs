@@ -8,6 +8,7 @@ pub mod campaign;
 mod disk;
 mod hub;
 mod line;
+pub mod month;
 mod network;
 mod oracle;
 pub mod weather;
@@ -17,7 +18,7 @@ pub use self::disk::At;
 use self::hub::Hub;
 use self::line::line;
 use self::oracle::Trial;
-use self::weather::{Devices, Way, Weather};
+use self::weather::{Devices, Misfortune, Way, Weather};
 
 use crate::archive::Archive;
 use crate::completeness;
@@ -52,12 +53,7 @@ const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_795_000_000_000
 const NEVER: Mono = Mono(u64::MAX);
 const SOFTWARE: &str = "edge-agent test";
 
-/// Two things that happen one after the other are at least this far apart.
-const STEP_MIN: Duration = Duration::from_millis(1);
 const STEP_MAX: Duration = Duration::from_secs(1);
-
-/// Time without faults at the end, in which everything must arrive.
-const CALM: Duration = Duration::from_secs(60);
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
@@ -65,9 +61,10 @@ pub struct Scenario {
     pub seed: u64,
     pub beds: usize,
     pub weather: Weather,
-    /// Faults end when both are reached; then everything has a minute to arrive.
+    /// Faults end when both are reached; then everything has the calm to arrive in.
     pub length: Duration,
     pub cuts: u32,
+    pub calm: Duration,
     /// Where logs and the hub's store lie; a memory filesystem is fastest.
     pub dir: PathBuf,
 }
@@ -84,6 +81,7 @@ pub struct Findings {
     pub hub_cuts: u32,
     pub cuts_at: BTreeMap<At, u32>,
     pub kills: u32,
+    pub stops: u32,
     pub hub_kills: u32,
     pub network_cuts: u32,
     pub cable_pulls: u32,
@@ -106,18 +104,8 @@ struct World<'a> {
     hub: Hub,
     beds: Vec<BedWorld>,
     findings: Findings,
-    misfortunes: BTreeMap<Misfortune, Mono>,
-}
-
-/// What comes at its own time, not in the middle of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Misfortune {
-    AgentKilled,
-    HubKilled,
-    NetworkCut,
-    CablePulled,
-    ClockSet,
-    HubFull,
+    /// When each trouble of the weather comes next.
+    troubles: Vec<Mono>,
 }
 
 /// What everybody in a step sees.
@@ -131,13 +119,13 @@ struct Scene<'a> {
 
 struct Chance<'a> {
     random: &'a mut Random,
-    stray_one_in: u64,
-    redelivers_within: Duration,
+    weather: &'a Weather,
+    may_fail: bool,
 }
 
 impl Chance<'_> {
     fn strays(&mut self) -> bool {
-        self.random.once_in(self.stray_one_in)
+        self.may_fail && self.random.once_in(self.weather.stray_one_in)
     }
 
     /// Two to forty milliseconds.
@@ -147,9 +135,15 @@ impl Chance<'_> {
 
     /// How long after the first the same message comes again, if it does.
     fn redelivery(&mut self) -> Option<Duration> {
-        let within = self.redelivers_within.as_millis() as u64;
-        (within > 0 && self.random.once_in(2)).then(|| Duration::from_millis(self.random.next() % within))
+        let within = self.weather.redelivers_within.as_millis() as u64;
+        (self.may_fail && within > 0 && self.random.once_in(2))
+            .then(|| Duration::from_millis(self.random.next() % within))
     }
+}
+
+/// About the mean, and never twice the same.
+fn spread(mean: Duration, random: &mut Random) -> Duration {
+    mean.mul_f64(random.between(0.05, 1.95))
 }
 
 impl Scenario {
@@ -160,15 +154,17 @@ impl Scenario {
             (0..self.beds).map(|at| self.bed(at, &mut random)).collect::<Result<_>>()?;
         let hub = Hub::begin(self.dir.join("hub"), &beds, &self.weather, &mut random)?;
         let findings = Findings::default();
-        let misfortunes = BTreeMap::new();
-        World { scenario: self, now: START, random, hub, beds, findings, misfortunes }.run()
+        let first =
+            self.weather.troubles.iter().map(|trouble| START.mono + spread(trouble.every, &mut random));
+        let troubles = first.collect();
+        World { scenario: self, now: START, random, hub, beds, findings, troubles }.run()
     }
 
     fn bed(&self, at: usize, random: &mut Random) -> Result<BedWorld> {
         let id = AgentId::new(&format!("gw-{:02}", at + 1)).expect("a name of letters and digits");
         let seed = random.next();
         // Every bed counts on one line; the others carry the other drivers over worse cables.
-        let mut lines = vec![line::counting(self.weather.line_every, seed)];
+        let mut lines = vec![line::counting(&self.weather, seed)];
         let bad = Faults {
             lose_one_in: 3000,
             flip_one_in: 3000,
@@ -195,11 +191,12 @@ impl World<'_> {
         loop {
             let has_lasted = self.now.mono.since(START.mono);
             let cuts = self.findings.cuts + self.findings.hub_cuts;
-            let is_over = has_lasted + CALM >= self.scenario.length && cuts >= self.scenario.cuts;
+            let is_over =
+                has_lasted + self.scenario.calm >= self.scenario.length && cuts >= self.scenario.cuts;
             if is_over && calm_since.is_none() {
                 calm_since = Some(self.now.mono);
             }
-            if calm_since.is_some_and(|since| self.now.mono.since(since) >= CALM) {
+            if calm_since.is_some_and(|since| self.now.mono.since(since) >= self.scenario.calm) {
                 self.findings.lasted = has_lasted;
                 return self.settle();
             }
@@ -210,7 +207,7 @@ impl World<'_> {
     fn step(&mut self, may_fail: bool) -> Result<()> {
         let due =
             self.beds.iter().map(|bed| bed.due(self.hub.is_up())).fold(self.hub.due(&self.beds), Mono::min);
-        let due = due.max(self.now.mono + STEP_MIN).min(self.now.mono + STEP_MAX);
+        let due = due.max(self.now.mono + self.scenario.weather.step).min(self.now.mono + STEP_MAX);
         self.now = self.now.after(due.since(self.now.mono));
         if may_fail {
             self.misfortune()?;
@@ -219,11 +216,7 @@ impl World<'_> {
         let weather = &scenario.weather;
         let mut scene = Scene {
             weather,
-            chance: Chance {
-                random,
-                stray_one_in: if may_fail { weather.stray_one_in } else { 0 },
-                redelivers_within: if may_fail { weather.redelivers_within } else { Duration::ZERO },
-            },
+            chance: Chance { random, weather, may_fail },
             hub_listens: hub.is_up(),
             may_fail,
             findings,
@@ -237,54 +230,31 @@ impl World<'_> {
     }
 
     fn misfortune(&mut self) -> Result<()> {
-        let weather = &self.scenario.weather;
-        let means = [
-            (Misfortune::AgentKilled, Duration::from_secs(40) * u32::from(weather.agent_calls > 0)),
-            (Misfortune::HubKilled, Duration::from_secs(40) * u32::from(weather.hub_commits > 0)),
-            (Misfortune::NetworkCut, weather.network_cut_every),
-            (Misfortune::CablePulled, weather.cable_pulled_every),
-            (Misfortune::ClockSet, weather.clock_jumps_every),
-            (Misfortune::HubFull, weather.hub_full_every),
-        ];
-        for (what, every) in means.into_iter().filter(|(_, every)| !every.is_zero()) {
-            let (now, random) = (self.now.mono, &mut self.random);
-            let next = now + every.mul_f64(random.between(0.05, 1.95));
-            match self.misfortunes.get(&what) {
-                Some(at) if *at > now => {}
-                Some(_) => {
-                    self.misfortunes.insert(what, next);
-                    self.strike(what)?;
-                }
-                None => drop(self.misfortunes.insert(what, next)),
+        for at in 0..self.troubles.len() {
+            if self.troubles[at] <= self.now.mono {
+                let trouble = self.scenario.weather.troubles[at];
+                self.troubles[at] = self.now.mono + spread(trouble.every, &mut self.random);
+                let lasts = spread(trouble.lasts, &mut self.random);
+                self.strike(trouble.what, lasts)?;
             }
         }
         Ok(())
     }
 
-    fn strike(&mut self, what: Misfortune) -> Result<()> {
+    fn strike(&mut self, what: Misfortune, lasts: Duration) -> Result<()> {
         let Self { now, random, hub, beds, findings, scenario, .. } = self;
         let (now, weather) = (*now, &scenario.weather);
         let hit = random.next() as usize % beds.len();
-        let span = |mean: Duration, random: &mut Random| mean.mul_f64(random.between(0.05, 1.95));
+        let until = now.mono + lasts;
         let hub_listens = hub.is_up();
         match what {
-            Misfortune::AgentKilled | Misfortune::HubKilled => {
-                let chance = Chance { random, stray_one_in: 0, redelivers_within: Duration::ZERO };
-                let mut scene = Scene { weather, chance, hub_listens, may_fail: true, findings };
-                match what {
-                    Misfortune::AgentKilled => beds[hit].be_killed(now, &mut scene)?,
-                    _ if hub_listens => hub.be_killed(now, beds, &mut scene)?,
-                    _ => {}
-                }
-            }
-            Misfortune::NetworkCut => {
+            Misfortune::NetworkCut | Misfortune::AllNetworksCut => {
                 findings.network_cuts += 1;
-                let connect_at = now.mono + span(weather.network_cut_for, random);
-                beds[hit].network.cut(connect_at, random);
+                let hit = if what == Misfortune::NetworkCut { &mut beds[hit..=hit] } else { &mut beds[..] };
+                hit.iter_mut().for_each(|bed| bed.network.outage(until, random));
             }
             Misfortune::CablePulled => {
                 findings.cable_pulls += 1;
-                let until = now.mono + span(weather.cable_pulled_for, random);
                 beds[hit].lines[0].pull(now.mono, until);
             }
             Misfortune::ClockSet => {
@@ -299,7 +269,18 @@ impl World<'_> {
                     _ => 0,
                 };
             }
-            Misfortune::HubFull => hub.full_until = now.mono + span(weather.hub_full_for, random),
+            Misfortune::HubFull => hub.full_until = until,
+            _ => {
+                let chance = Chance { random, weather, may_fail: true };
+                let mut scene = Scene { weather, chance, hub_listens, may_fail: true, findings };
+                match what {
+                    Misfortune::AgentKilled => beds[hit].be_killed(now, until, &mut scene)?,
+                    Misfortune::GatewayOff => beds[hit].be_unplugged(now, until, &mut scene)?,
+                    Misfortune::AgentStopped => beds[hit].be_stopped(now, until, &mut scene),
+                    _ if hub_listens => hub.be_killed(now, until, beds, &mut scene)?,
+                    _ => {}
+                }
+            }
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub(super) struct Network {
     pub(super) connection: u64,
     pub(super) is_connected: bool,
     pub(super) connect_at: Mono,
+    /// No connection is made before.
+    outage_until: Mono,
 }
 
 impl Network {
@@ -42,13 +44,14 @@ impl Network {
             connection: 0,
             is_connected: false,
             connect_at,
+            outage_until: Mono(0),
         }
     }
 
     /// The connection of the agent ends; another may be made then.
     pub(super) fn cut(&mut self, connect_at: Mono, random: &mut Random) {
         self.is_connected = false;
-        self.connect_at = connect_at;
+        self.connect_at = connect_at.max(self.outage_until);
         self.connection += 1;
         self.down.clear();
         self.taken.clear();
@@ -57,6 +60,11 @@ impl Network {
             // What had reached the broker.
             Way::Broker => self.up.retain(|_, _| random.once_in(2)),
         }
+    }
+
+    pub(super) fn outage(&mut self, until: Mono, random: &mut Random) {
+        self.outage_until = self.outage_until.max(until);
+        self.cut(until, random);
     }
 
     /// A connection can be made whatever the hub does.
@@ -88,7 +96,8 @@ impl Network {
         if self.way == Way::Broker && !hub_listens {
             return;
         }
-        if chance.strays() {
+        let is_left_out = what == Upstream::Status && !chance.random.once_in(chance.weather.states_one_in);
+        if is_left_out || chance.strays() {
             // Lost between the two; MQTT has taken it all the same.
             if let (Way::Endpoint, Some(id)) = (self.way, id) {
                 self.take(now + chance.delay(), id, Taken::Yes);
@@ -110,6 +119,10 @@ impl Network {
     pub(super) fn arrived(&mut self, now: Mono, chance: &mut Chance<'_>) -> Option<Message> {
         let entry = self.up.first_entry().filter(|entry| entry.key().0 <= now)?;
         let message = entry.remove();
+        // What is delivered again comes in its order: an older hello never comes last.
+        if message.is_again && message.what == Upstream::Hello && !self.is_current(&message) {
+            return self.arrived(now, chance);
+        }
         if !message.is_again
             && let Some(again) = chance.redelivery()
         {

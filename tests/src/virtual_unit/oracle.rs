@@ -16,11 +16,11 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Clocks are read at the begin of a block and rounded.
 const TOLERANCE: i64 = 20_000;
-/// A line is on its way through windows, network and hub for no longer than this.
+/// A line is on its way through network and hub for no longer than this, after its window.
 const SETTLED: Duration = Duration::from_secs(5);
 /// A moment is written down at least this often.
 const BEAT_US: u64 = 10_000_000;
-/// A link that was pulled is opened again, heard and told of within this.
+/// A link that was pulled is opened again within this, and heard and told of in the next turn of device and harness.
 const REPLUG_US: u64 = 2_500_000;
 /// Rows that are written together may stand in either order.
 const TOGETHER: usize = 3;
@@ -37,7 +37,7 @@ pub(super) struct Said {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// By the session of this life of the agent.
-    Heard(usize),
+    Heard(u32),
     /// The agent ran, and its link was not open.
     NotConnected,
     AgentDown,
@@ -47,6 +47,7 @@ pub(super) enum Fate {
 pub(super) enum Death {
     Killed,
     PowerCut,
+    Stopped,
 }
 
 /// One life of an agent.
@@ -73,9 +74,13 @@ impl Life {
     }
 
     /// From when on nothing of it need be on disk.
-    fn safe_until(&self, loss_window: Duration) -> Mono {
+    fn safe_until(&self, weather: &Weather) -> Mono {
+        if self.death == Some(Death::Stopped) {
+            return NEVER;
+        }
         let died = self.died.unwrap_or(NEVER);
-        let window = Mono(died.0.saturating_sub(loss_window.as_micros() as u64 + 2_000));
+        let window = (weather.loss_window + 2 * weather.step).as_micros() as u64;
+        let window = Mono(died.0.saturating_sub(window));
         match (self.left_damage, self.lost_since) {
             (true, _) => Mono(0),
             (false, Some(since)) => since.min(window),
@@ -147,7 +152,7 @@ impl<'a> Trial<'a> {
         let mut ledger = Ledger::default();
         let mut fail = |words: String| broken.push(format!("{}: {words}", self.bed.id));
         let places = self.look_through(&mut ledger, &mut fail);
-        let settled = Mono(self.end.0 - SETTLED.as_micros() as u64);
+        let settled = self.settled();
         let due = self.said.partition_point(|said| said.at < settled);
         ledger.sent = due as u64;
         // Before its first start that was not cut short, there was no agent to hear anything.
@@ -165,6 +170,16 @@ impl<'a> Trial<'a> {
             self.gaps_are_true(&mut fail);
         }
         ledger
+    }
+
+    /// What was said before has had the time to arrive.
+    fn settled(&self) -> Mono {
+        Mono(self.end.0 - (SETTLED + self.weather.loss_window).as_micros() as u64)
+    }
+
+    /// The device's turn and the harness's: a link's state is as old as that.
+    fn turn_us(&self) -> u64 {
+        (self.weather.line_every + self.weather.house_every).as_micros() as u64
     }
 
     /// How often each line is in the archive, and in which block it was last.
@@ -236,10 +251,14 @@ impl<'a> Trial<'a> {
         if !self.has_clock_jumps {
             return false;
         }
-        // Dates mean nothing across a jump: it stands between the neighbours that are there.
+        // Dates mean nothing across a jump: what the log lost is said whenever that was found, all else stands
+        // between the neighbours that are there.
         let before = places[..number].iter().rev().find(|place| place.0 > 0).map_or(0, |place| place.1);
         let after = places[number + 1..].iter().find(|place| place.0 > 0).map_or(usize::MAX, |place| place.1);
         let (from, to) = (before.min(after), before.max(after));
+        if gap.cause == GapCause::StoreLost && at + TOGETHER >= from {
+            return true;
+        }
         (from.saturating_sub(TOGETHER)..=to.saturating_add(TOGETHER)).contains(&at)
     }
 
@@ -250,12 +269,15 @@ impl<'a> Trial<'a> {
         match gap.cause {
             GapCause::AgentDown => match said.fate {
                 Fate::AgentDown => true,
-                Fate::Heard(life) => said.at >= lives[life].safe_until(self.weather.loss_window),
+                Fate::Heard(life) => said.at >= self.safe_until(life as usize),
                 Fate::NotConnected => before.is_some_and(|life| self.is_around_death(life, said.at)),
             },
             GapCause::CableOut | GapCause::DeviceSilent => {
                 !matches!(said.fate, Fate::Heard(_))
-                    && self.pulls.iter().any(|(from, to)| (from.0..=to.0 + REPLUG_US).contains(&said.at.0))
+                    && self
+                        .pulls
+                        .iter()
+                        .any(|(from, to)| (from.0..=to.0 + REPLUG_US + self.turn_us()).contains(&said.at.0))
             }
             GapCause::DroppedByPolicy => self.bed.committed.dropped,
             GapCause::StoreLost => lives.iter().any(|life| life.left_damage || life.lost_since.is_some()),
@@ -263,8 +285,16 @@ impl<'a> Trial<'a> {
         }
     }
 
-    fn is_around_death(&self, life: &Life, at: Mono) -> bool {
+    /// From when on nothing that this life heard need be on disk: it died, or a disk took it back later.
+    fn safe_until(&self, life: usize) -> Mono {
         let window = self.weather.loss_window.as_micros() as u64;
+        let later = self.bed.lives[life..].iter().filter_map(|life| life.lost_since);
+        let later = later.map(|since| Mono(since.0 - window));
+        later.fold(self.bed.lives[life].safe_until(self.weather), Mono::min)
+    }
+
+    fn is_around_death(&self, life: &Life, at: Mono) -> bool {
+        let window = (self.weather.loss_window + self.weather.house_every).as_micros() as u64;
         life.died.is_some_and(|died| at.0 + window + BEAT_US + 100_000 >= died.0)
     }
 
@@ -275,7 +305,7 @@ impl<'a> Trial<'a> {
             let (from, to) = (world(gap.from), world(gap.to));
             let is_true = match gap.cause {
                 GapCause::AgentDown => {
-                    let window = self.weather.loss_window.as_micros() as u64;
+                    let window = (self.weather.loss_window + self.weather.house_every).as_micros() as u64;
                     self.bed.lives.windows(2).any(|pair| {
                         let died = pair[0].died.unwrap_or(NEVER).0;
                         let earliest = died.saturating_sub(window + BEAT_US + 1_100_000);
@@ -287,10 +317,9 @@ impl<'a> Trial<'a> {
                         from >= earliest && to <= pair[1].born.0 + 1000
                     })
                 }
-                GapCause::CableOut | GapCause::DeviceSilent => self
-                    .pulls
-                    .iter()
-                    .any(|(begin, end)| from + 1_100_000 >= begin.0 && to <= end.0 + REPLUG_US),
+                GapCause::CableOut | GapCause::DeviceSilent => self.pulls.iter().any(|(begin, end)| {
+                    from + self.turn_us() >= begin.0 && to <= end.0 + REPLUG_US + self.turn_us()
+                }),
                 GapCause::ClockStep | GapCause::Undecodable | GapCause::WrongDevice => false,
                 GapCause::DroppedByPolicy => self.bed.committed.dropped,
                 GapCause::StoreLost => {
@@ -317,7 +346,7 @@ impl<'a> Trial<'a> {
                 replaced.insert(key, (*end, *cause));
             }
         }
-        let settled = Mono(self.end.0 - SETTLED.as_micros() as u64);
+        let settled = self.settled();
         let mut missing: BTreeMap<(u64, Lane), Vec<u64>> = BTreeMap::new();
         for (key @ (epoch, lane, seq), (digest, at)) in &self.bed.committed.rows {
             let stand_in = replaced.range(..=*key).next_back().filter(|((of, on, _), (end, cause))| {

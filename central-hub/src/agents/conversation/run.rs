@@ -77,7 +77,7 @@ impl Conversation {
         let input = match answer {
             Answer::Opened(Ok(met)) => {
                 self.house.log(&met.noticed);
-                Input::Opened { known: met.known, bed: self.bed.clone() }
+                Input::Opened { epoch: met.epoch, known: met.known, bed: self.bed.clone() }
             }
             Answer::Recalled(Ok(met)) => {
                 met.iter().for_each(|met| self.house.log(&met.noticed));

@@ -66,22 +66,30 @@ impl Scene {
     }
 
     fn hello(&mut self) {
+        self.hello_of(7);
+    }
+
+    fn hello_of(&mut self, epoch: u64) {
         let hello = json!({
-            "wire": 1, "agent": "gw-01", "software": "test", "epoch": format!("{:016x}", 7), "boot": "00000001",
+            "wire": 1, "agent": "gw-01", "software": "test", "epoch": format!("{epoch:016x}"), "boot": "00000001",
             "provenance": "live", "wall_us": 0, "next": { "alarm": 0, "numeric": 0, "waveform": 0 },
         });
         self.message(Upstream::Hello, hello.to_string().into_bytes());
     }
 
     fn opened(&mut self) {
+        self.opened_of(7, 0);
+    }
+
+    fn opened_of(&mut self, epoch: u64, below: u64) {
         let known = |(number, lane)| Known {
             source: Source(number),
             lane,
-            mark: Watermark::default(),
+            mark: Watermark::new(below),
             digests: Vec::new(),
         };
         let known = (0..).zip(Lane::ALL).map(known).collect();
-        self.give(Input::Opened { known, bed: Some("01".into()) });
+        self.give(Input::Opened { epoch: Epoch(epoch), known, bed: Some("01".into()) });
     }
 
     fn message(&mut self, what: Upstream, payload: Vec<u8>) -> Receipt {
@@ -342,4 +350,19 @@ fn any_bytes_on_any_topic_are_survived() {
     assert!(scene.additions().iter().all(|addition| addition.blocks.is_empty()));
     // One event for a thousand of them.
     assert_eq!(scene.said.iter().filter(|said| matches!(said, Output::Tell(..))).count(), 1);
+}
+
+#[test]
+fn what_is_held_of_an_earlier_epoch_does_not_answer_a_later_hello() {
+    let mut scene = Scene::new();
+    scene.hello_of(7);
+    scene.hello_of(8);
+    scene.opened_of(7, 40);
+    let welcomes = |scene: &Scene| {
+        let sent = |said: &&Output| matches!(said, Output::Send(Downstream::Welcome, _));
+        scene.said.iter().filter(sent).count()
+    };
+    assert_eq!(welcomes(&scene), 0);
+    scene.opened_of(8, 0);
+    assert_eq!(welcomes(&scene), 1);
 }
