@@ -19,6 +19,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const START: Mono = Mono(10_000_000);
 const LOG: &str = "log.db";
 const LABEL: &str = "log.label";
+/// Below an agent's place in a unit.
+const STATE: &str = "state";
 
 /// A few minutes of the standard bed: 5 waveforms with 812 samples a second, 40 numerics.
 pub struct Signal(Vec<(Body, Body)>);
@@ -90,15 +92,17 @@ impl Backlog {
     }
 
     /// A gateway that has never run.
-    pub fn remove_from(state: &Path) {
+    pub fn remove_from(place: &Path) {
+        let state = place.join(STATE);
         for name in [LOG, "log.db-wal", "log.db-shm", LABEL] {
             let _ = std::fs::remove_file(state.join(name));
         }
     }
 
-    /// Puts the log where a stopped agent will find it as its own.
-    pub fn copy_to(&self, state: &Path) -> Result<()> {
-        Self::remove_from(state);
+    /// Puts the log where the stopped agent of this place will find it as its own.
+    pub fn copy_to(&self, place: &Path) -> Result<()> {
+        Self::remove_from(place);
+        let state = place.join(STATE);
         for name in [LOG, LABEL] {
             std::fs::copy(self.dir.join(name), state.join(name))
                 .with_context(|| format!("cannot copy {name} to {}", state.display()))?;

@@ -51,20 +51,20 @@ pub async fn run(binaries: &Path, dir: PathBuf, mib: u64, figures: &mut Figures)
 
     let cap = mib << 20;
     let backlog = Backlog::make(&dir.join("backlog"), cap / SECOND_BYTES, clock.now(), cap)?;
-    let state = dir.join("gw-01");
-    let config = state.join("agent.toml");
+    let place = dir.join("gw-01");
+    let config = place.join("agent.toml");
     let text = std::fs::read_to_string(&config)?;
     std::fs::write(&config, format!("store_max = \"{mib}MiB\"\n{text}"))?;
     let gateway = Gateway { clock, binary: binaries.join("edge-agent"), config, dir: dir.clone() };
 
     let mut empty_starts = Vec::new();
     for _ in 0..STARTS {
-        Backlog::remove_from(&state);
+        Backlog::remove_from(&place);
         let (mut agent, us) = gateway.start().await?;
         empty_starts.push(us);
         ensure!(agent.stop().await? == 0, "an agent did not stop cleanly");
     }
-    backlog.copy_to(&state)?;
+    backlog.copy_to(&place)?;
     let mut full_starts = Vec::new();
     for _ in 0..STARTS {
         let (mut agent, us) = gateway.start().await?;
