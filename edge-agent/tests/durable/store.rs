@@ -3,7 +3,7 @@
 use super::*;
 use cotside_edge_agent::row::HeldRow;
 use cotside_edge_agent::store::Ask;
-use cotside_protocol::wire::block::{Decoder, Gap, GapCause};
+use cotside_protocol::wire::block::{Decoder, Epoch, Gap, GapCause};
 use cotside_protocol::wire::upstream::LaneSeqs;
 use std::fs;
 
@@ -319,4 +319,34 @@ fn a_row_damaged_on_disk_becomes_a_gap_and_stops_nothing() {
     assert_eq!(lost[0].cause, GapCause::StoreLost);
     let db_rows = all_rows(&mut store, Lane::Waveform).len();
     assert_eq!(db_rows, 20, "nineteen seconds and the stop");
+}
+
+#[test]
+fn a_log_of_version_1_goes_on_its_rows_are_its_first_epoch() {
+    let place = Place::new();
+    let old = rusqlite::Connection::open(log_file(&place)).unwrap();
+    old.execute_batch(include_str!("log-v1.sql")).unwrap();
+    drop(old);
+    let mut store = Store::open(settings(&place), at(100));
+    assert!(store.trouble().is_none() && set_aside(&place) == 0);
+    let log = store.log();
+    let first = Epoch(8898686516400863482_i64.cast_unsigned());
+    assert_eq!((log.predecessor, log.first.alarm, log.first.numeric), (Some(first), 3, 5));
+    assert_eq!(log.confirmed.numeric, 2);
+    let mut told = Vec::new();
+    store.answer(at(100), Ask::Past { lane: Lane::Alarm, from: 0 }, &mut told);
+    let Some(FromStore::Past { epochs, .. }) = told.pop() else { panic!("its first epoch") };
+    assert_eq!((epochs.len(), epochs[0].epoch, epochs[0].predecessor), (1, first, Some(Epoch(77))));
+    assert_eq!((epochs[0].first, epochs[0].end), (LaneSeqs::default(), log.first));
+    // Every row is read under its own epoch, whole.
+    let mut decoder = Decoder::new();
+    let rows = all_rows(&mut store, Lane::Numeric);
+    for row in &rows {
+        let (block, _) = decoder.decode(&row.bytes).unwrap();
+        let owner = if row.seq < 5 { first } else { log.epoch };
+        assert_eq!((block.header.epoch, block.header.seq), (owner, row.seq));
+        assert_eq!(matches!(block.body, Body::Numerics(_)), row.seq < 5);
+    }
+    assert_eq!(rows.len(), 5 + 1, "five seconds and the absence");
+    assert_eq!(all_rows(&mut store, Lane::Alarm).len(), 3 + 2);
 }
