@@ -11,6 +11,8 @@ use std::collections::HashMap;
 
 /// No block holds more: bounds what a lying block can make us allocate.
 pub(super) const SAMPLES_MAX: usize = 1 << 18;
+/// Nor more stretches.
+const STRETCHES_MAX: u64 = 1 << 16;
 /// Channels whose habits an encoder keeps.
 const HABITS_MAX: usize = 4096;
 
@@ -97,7 +99,11 @@ fn read_heads(reader: &mut Reader<'_>) -> Result<Vec<Head>, BlockError> {
     let mut heads = Vec::new();
     let mut samples_left = SAMPLES_MAX;
     let mut before = Head::none();
-    for _ in 0..reader.varint()? {
+    let count = reader.varint()?;
+    if count > STRETCHES_MAX {
+        return Err(BlockError::Structure);
+    }
+    for _ in 0..count {
         let head = Head::read(&before, samples_left, reader)?;
         samples_left -= head.count;
         heads.push(head.clone());
