@@ -198,7 +198,7 @@ pub async fn run(binaries: &Path, dir: &Path) -> Result<Outcome> {
     Ok(Outcome { found, after_room, ledgers })
 }
 
-const FILLER: &str = "filler";
+pub const FILLER: &str = "filler";
 
 async fn do_spoil(spoil: Spoil, state: &Path, disk: Option<&Image>, random: &mut Random) -> Result<()> {
     let log = state.join("log.db");
@@ -234,7 +234,7 @@ async fn do_spoil(spoil: Spoil, state: &Path, disk: Option<&Image>, random: &mut
 }
 
 /// Until the disk takes no byte more.
-fn fill(path: &Path) -> Result<()> {
+pub fn fill(path: &Path) -> Result<()> {
     use std::io::Write as _;
     let mut file = fs::File::create(path)?;
     for piece in [1 << 16, 1] {

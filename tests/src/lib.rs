@@ -9,6 +9,7 @@ pub mod completeness;
 pub mod corpora;
 pub mod counting;
 pub mod figures;
+pub mod full_hub;
 pub mod image;
 pub mod kill_nine;
 pub mod ledger;

@@ -7,6 +7,7 @@ use cotside_simulators::unit::MakeBroker;
 use cotside_tests::bad_store;
 use cotside_tests::broker::mosquitto;
 use cotside_tests::cable_out;
+use cotside_tests::full_hub;
 use cotside_tests::image::Image;
 use cotside_tests::kill_nine::Campaign;
 use cotside_tests::power_cut::Cuts;
@@ -86,5 +87,18 @@ async fn s3_with_any_bad_store_the_agent_starts_says_so_and_the_bed_is_on_the_sc
     let outcome = bad_store::run(&binaries(), &dir).await.unwrap();
     println!("bad stores\n{}", outcome.table());
     assert!(outcome.is_right(), "logs in {}", dir.display());
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_hubs_disk_is_full_the_screen_goes_on_and_the_gateways_keep_everything() {
+    let dir = place("full-hub");
+    if let Err(why) = Image::is_possible(&dir).await {
+        println!("full hub: SKIPPED, nothing is proved: it needs root and loop devices: {why:#}");
+        return;
+    }
+    let ledgers = full_hub::run(&binaries(), &dir).await.unwrap();
+    ledgers.iter().for_each(|(agent, ledger)| println!("full hub: {}", ledger.line(agent)));
+    assert!(ledgers.iter().all(|(_, ledger)| ledger.is_balanced() && ledger.gaps.is_empty()));
     std::fs::remove_dir_all(&dir).unwrap();
 }
