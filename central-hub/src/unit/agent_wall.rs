@@ -13,6 +13,8 @@ const OFF_NO_MORE_US: i64 = 25_000_000;
 pub(super) struct AgentWall {
     offset: Offset,
     is_off: bool,
+    /// By the hub's clock.
+    off_since: Wall,
     /// What was told last.
     told: bool,
 }
@@ -22,9 +24,13 @@ impl AgentWall {
     pub(super) fn hears(&mut self, now: Now, said_us: i64) {
         self.offset.observe(now.mono, Wall(said_us), Duration::ZERO);
         let limit = if self.is_off { OFF_NO_MORE_US } else { OFF_US };
+        let was_off = self.is_off;
         self.is_off = self
             .ahead(now)
             .is_some_and(|(us, give_or_take)| us.saturating_abs().saturating_sub(give_or_take) > limit);
+        if self.is_off && !was_off {
+            self.off_since = now.wall;
+        }
     }
 
     /// So many microseconds ahead of the hub's wall clock, give or take.
@@ -44,6 +50,11 @@ impl AgentWall {
 
     pub(super) const fn is_off(&self) -> bool {
         self.is_off
+    }
+
+    /// When it began to be off, if it is.
+    pub(super) fn off_since(&self) -> Option<Wall> {
+        self.is_off.then_some(self.off_since)
     }
 
     /// Words, when it has begun or ceased to be off.

@@ -2,6 +2,7 @@
 
 use super::view::AlarmView;
 use crate::store::marks::Mark;
+use cotside_protocol::model::Wall;
 use cotside_protocol::wire::upstream::{Alarm, AlarmKind, Condition, Inactivation, Priority};
 
 pub(super) fn alarm(mark: &Mark) -> AlarmView {
@@ -10,12 +11,22 @@ pub(super) fn alarm(mark: &Mark) -> AlarmView {
         "store-set-back" => "The hub's store was set back: data may be missing",
         other => other,
     };
+    technical(&mark.what, &mark.agent, Priority::Medium, text, mark.since)
+}
+
+/// The gateway's clock is not the hub's: said here where the gateway itself does not.
+pub(super) fn clock(agent: &str, since: Wall) -> AlarmView {
+    let text = "CLOCK: the gateway's and the hub's differ by more than 30 s";
+    technical("clock", agent, Priority::Low, text, since)
+}
+
+fn technical(what: &str, agent: &str, priority: Priority, text: &str, since: Wall) -> AlarmView {
     let alarm = Alarm {
-        episode: format!("hub-{}-{}", mark.what, mark.agent),
+        episode: format!("hub-{what}-{agent}"),
         version: 1,
-        rule: mark.what.clone(),
+        rule: what.to_owned(),
         kind: AlarmKind::Technical,
-        priority: Priority::Medium,
+        priority,
         condition: Condition::Active,
         inactivation: Inactivation::Enabled,
         code: None,
@@ -24,8 +35,8 @@ pub(super) fn alarm(mark: &Mark) -> AlarmView {
         limit: None,
         ucum: String::new(),
         text: text.to_owned(),
-        onset_us: mark.since.0,
-        active_us: Some(mark.since.0),
+        onset_us: since.0,
+        active_us: Some(since.0),
         ended_us: None,
     };
     // The hub's own clock and the hub's own record.

@@ -268,6 +268,12 @@ impl Unit {
             let mut view = self.beds.get(name)?.view(now, name, serving);
             let of_bed = |mark: &&Mark| serving.is_some_and(|serving| serving.id.as_str() == mark.agent);
             view.alarms.extend(self.marks.iter().filter(of_bed).map(marks::alarm));
+            let off = serving.and_then(|serving| Some((serving.id.as_str(), serving.wall.off_since()?)));
+            if let Some((agent, since)) =
+                off.filter(|_| view.alarms.iter().all(|alarm| alarm.rule != "clock"))
+            {
+                view.alarms.push(marks::clock(agent, since));
+            }
             Some(view)
         };
         names.filter_map(view).collect()

@@ -26,6 +26,7 @@ struct Scene {
     now: Now,
     boot: u32,
     provenance: Provenance,
+    agent_ahead_us: i64,
 }
 
 impl Scene {
@@ -38,7 +39,7 @@ impl Scene {
                 ("02".to_owned(), None),
             ],
         };
-        Self { unit: Unit::new(roster), now: START, boot: 7, provenance: Provenance::Live }
+        Self { unit: Unit::new(roster), now: START, boot: 7, provenance: Provenance::Live, agent_ahead_us: 0 }
     }
 
     fn wait(&mut self, ms: u64) {
@@ -93,7 +94,7 @@ impl Scene {
         let outbox = OutboxStatus::default();
         self.hear(News::Status(Status {
             epoch: String::new(),
-            wall_us: self.now.wall.0 + 40_000_000,
+            wall_us: self.now.wall.0 + self.agent_ahead_us,
             links: vec![link],
             outbox,
             limits: None,
@@ -393,7 +394,7 @@ fn a_bed_is_written_as_the_api_promises() {
         },
         "agent": {
             "id": "gw-01", "state": "live", "heard_ms": 400, "simulated": false,
-            "clock": {"offset_ms": 40_125, "uncertainty_ms": 126, "off": true}
+            "clock": {"offset_ms": 125, "uncertainty_ms": 126, "off": false}
         },
         "devices": [{
             "link": 0, "name": "monitor", "driver": "intellivue", "state": "live", "detail": "",
@@ -445,4 +446,14 @@ fn what_the_hub_found_about_an_agent_is_a_technical_alarm_at_its_bed_until_it_is
     assert!(alarms[0].recorded && alarms[0].text.contains("second gateway"));
     assert!(scene.unit.set_marks(&[]));
     assert!(scene.bed("01").alarms.is_empty());
+}
+
+#[test]
+fn s10_an_agents_clock_that_is_off_is_an_alarm_at_the_hub_where_the_agent_raises_none() {
+    let mut scene = Scene::new();
+    scene.agent_ahead_us = 40_000_000;
+    scene.status(LinkState::Live);
+    let alarms = scene.bed("01").alarms;
+    assert_eq!((alarms.len(), alarms[0].rule.as_str(), alarms[0].priority), (1, "clock", Priority::Low));
+    assert_eq!(alarms[0].onset_ms, START.wall.millis());
 }
