@@ -130,7 +130,7 @@ export class Plot {
     // Over the band: whatever a bucket says of the time around a hole, nothing is drawn through the hole itself.
     for (const shade of lane.shades) this.hole(pen, shade, box, x)
     pen.restore()
-    this.limitValues(pen, lane, y)
+    this.limitValues(pen, lane, box, y)
   }
 
   private values(pen: CanvasRenderingContext2D, range: Range, box: Box, y: (value: number) => number): void {
@@ -141,8 +141,7 @@ export class Plot {
       pen.fillStyle = this.palette.grid
       pen.fillRect(LEFT_PX, this.crisp(y(tick)), this.width - LEFT_PX - RIGHT_PX, this.hair)
       pen.fillStyle = this.palette.dim
-      const at = Math.max(box.top + 6, Math.min(box.top + box.height - 6, y(tick)))
-      pen.fillText(String(tick), LEFT_PX - 6, at)
+      pen.fillText(String(tick), LEFT_PX - 6, within(y(tick), box))
     }
   }
 
@@ -230,13 +229,13 @@ export class Plot {
     pen.globalAlpha = 1
   }
 
-  private limitValues(pen: CanvasRenderingContext2D, { limits }: PlotLane, y: (value: number) => number): void {
+  private limitValues(pen: CanvasRenderingContext2D, { limits }: PlotLane, box: Box, y: (value: number) => number): void {
     pen.font = `12px ${this.palette.font}`
     pen.textAlign = 'left'
     pen.textBaseline = 'middle'
     pen.fillStyle = this.palette.ink
     for (const limit of [limits.low, limits.high]) {
-      if (limit !== undefined) pen.fillText(String(limit), this.width - RIGHT_PX + 6, y(limit))
+      if (limit !== undefined) pen.fillText(String(limit), this.width - RIGHT_PX + 6, within(y(limit), box))
     }
   }
 
@@ -259,6 +258,11 @@ export class Plot {
     }
     return this.patterns[kind]
   }
+}
+
+// A label at a lane's edge stays in its lane.
+function within(y: number, box: Box): number {
+  return Math.max(box.top + 6, Math.min(box.top + box.height - 6, y))
 }
 
 function tile(pen: CanvasRenderingContext2D, size: number, ratio: number, draw: (pen: CanvasRenderingContext2D) => void): CanvasPattern | null {

@@ -24,8 +24,8 @@ function At({ shown }: { shown: Shown }): VNode {
   const hole = visible ? shown.holes.find((h) => isIn(h, at)) : undefined
   return (
     <div class="at">
-      <b>{visible ? clock(at) : '--:--'}</b>
-      <span>{visible ? day(at) : 'arrow keys or the pointer read a time'}</span>
+      {visible && <b>{clock(at)}</b>}
+      <span>{visible ? day(at) : '← → or the pointer read a time; G goes to a hole'}</span>
       {hole !== undefined && <span class={`cause ${hole.kind}`}>{hole.what}</span>}
     </div>
   )

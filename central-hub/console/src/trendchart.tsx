@@ -128,7 +128,7 @@ function Reading({ lane, shown }: { lane: ShownLane; shown: Shown }): VNode | nu
   if (bucket === undefined) return <div class="reading none">no reading</div>
   return (
     <div class="reading">
-      <b>{number(bucket[2], lane)}</b>
+      <b>{number(bucket[2], lane)}</b>{' '}
       <span>
         {number(bucket[1], lane)}–{number(bucket[3], lane)}
       </span>
