@@ -76,7 +76,10 @@ pub enum Input {
     Recalled(Vec<(Epoch, Vec<Known>)>),
     /// The store's answer to [`Output::Commit`], in the order asked: what is now held.
     Committed(Ticket, Watermark),
-    CommitFailed,
+    /// The store could not look up what was asked with [`Output::Open`] or [`Output::Recall`].
+    LookupFailed,
+    /// The store could not commit.
+    CommitFailed(Ticket),
     /// The bed this agent serves has changed.
     Bed(Option<String>),
     Timeout,
@@ -163,6 +166,8 @@ struct Waiting {
     receipt: Option<Receipt>,
     since: Mono,
     records: Vec<(Header, Record)>,
+    /// What was new in it: [first, end).
+    taken: Vec<(u64, u64)>,
 }
 
 impl Inbound {
@@ -197,10 +202,12 @@ impl Inbound {
             Input::Recalled(known) => self.recalled(known),
             Input::Committed(ticket, mark) => self.committed(now, ticket, mark),
             // Alarms and states are still shown (H12): what cannot be stored is no reason to look away from a bed.
-            Input::CommitFailed if matches!(self.phase, Phase::Opening(..)) => {
+            Input::LookupFailed if matches!(self.phase, Phase::Opening(..)) => {
                 self.open_at = Some(now.mono + OPEN_AGAIN);
             }
-            Input::CommitFailed => self.close("the hub could not store"),
+            // A recall without an answer is made again.
+            Input::LookupFailed => {}
+            Input::CommitFailed(ticket) => self.not_committed(ticket),
             Input::Bed(bed) => self.bed_changed(now, bed),
             Input::Timeout => {}
         }
@@ -382,9 +389,13 @@ impl Inbound {
             return;
         };
         let mut intake = Intake::new(lanes.source(lane), &self.agent, now);
+        let mut taken = Vec::new();
         for part in parts {
             match lanes.take(lane, &part) {
-                Taken::New => intake.add(part, live, decoder),
+                Taken::New => {
+                    taken.push((part.header.seq, part.end));
+                    intake.add(part, live, decoder);
+                }
                 Taken::Known => {}
                 Taken::Conflict => intake.conflicts.push(part),
                 Taken::TooScattered => intake.scattered = true,
@@ -406,6 +417,7 @@ impl Inbound {
             receipt,
             since: now.mono,
             records: intake.records.clone(),
+            taken,
         });
         self.outputs.push_back(Output::Commit(ticket, intake.addition()));
         if conflicts > 0 {
@@ -425,6 +437,17 @@ impl Inbound {
         {
             lanes.committed(done.lane, mark);
             open.ack_at.get_or_insert((open.acked_at + ACK_EVERY).max(now.mono));
+        }
+    }
+
+    /// The conversation goes on, and what comes live is shown: the rows are not acknowledged, so they come again.
+    fn not_committed(&mut self, ticket: Ticket) {
+        let Some(failed) = self.pending.pop_front_if(|oldest| oldest.ticket == ticket) else { return };
+        self.outputs.extend(failed.receipt.map(|receipt| Output::Refuse(receipt, Refusal::NotAllowed)));
+        if let Phase::Open(open) = &mut self.phase
+            && let Some(lanes) = open.lanes_of(failed.epoch)
+        {
+            lanes.not_committed(failed.lane, &failed.taken);
         }
     }
 

@@ -34,7 +34,7 @@ const LIVE_PAYLOAD: usize = 32 << 10;
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// A connection without a hub behind it is given up.
 const SILENT_MAX: Duration = Duration::from_secs(30);
-/// Rows in flight this long were lost on the way: the hub is asked what it has, or, if it acknowledges nothing at all,
+/// Rows in flight this long were lost on the way, or not stored: the hub is asked what it has. If nothing at all is answered,
 /// the connection is given up.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(15);
 const HELLO_EVERY: Duration = Duration::from_secs(5);
@@ -161,8 +161,12 @@ pub struct Outbox {
     disputed_at: Option<Mono>,
     /// Acknowledgements of epochs that were not asked for.
     strangers: u64,
+    /// When the hub last welcomed.
+    opened_at: Mono,
     alive_at: Mono,
     progress_at: Mono,
+    /// When MQTT last answered a publish.
+    taken_at: Mono,
     trusted_at: Option<Mono>,
     announce: Option<Announce>,
     /// The latest announce has not gone out yet.
@@ -198,8 +202,10 @@ impl Outbox {
             recalled: Recalled::default(),
             disputed_at: None,
             strangers: 0,
+            opened_at: Mono(0),
             alive_at: Mono(0),
             progress_at: Mono(0),
+            taken_at: Mono(0),
             trusted_at: None,
             announce: None,
             announce_due: false,
@@ -350,7 +356,8 @@ impl Outbox {
                 self.fall_silent(now, "The hub has not been heard for 5 seconds.");
             }
             Phase::Open if self.overdue_at().is_some_and(|at| at <= now.mono) => {
-                if now.mono.since(self.progress_at) < PROGRESS_WITHIN {
+                let said_at = self.progress_at.max(self.taken_at);
+                if now.mono.since(said_at) < PROGRESS_WITHIN {
                     self.greet(now, 0);
                 } else {
                     self.out.push_back(Output::Reconnect("the hub acknowledges nothing"));

@@ -249,7 +249,12 @@ impl Hub {
         if now.mono < self.full_until && scene.may_fail {
             db.execute_batch("ROLLBACK")?;
             scene.findings.hub_refusals += 1;
-            answers.iter_mut().for_each(|(_, _, answer)| *answer = In::CommitFailed);
+            for (_, _, answer) in &mut answers {
+                *answer = match answer {
+                    In::Committed(ticket, _) => In::CommitFailed(*ticket),
+                    _ => In::LookupFailed,
+                };
+            }
         } else {
             db.execute_batch("COMMIT")?;
         }

@@ -70,10 +70,19 @@ impl Conversation {
     }
 
     pub async fn answered(&mut self, answer: Answer, acts: &mut Vec<Act>) {
+        let stored = self.house.stores();
         self.house.stored(matches!(
             answer,
             Answer::Opened(Ok(_)) | Answer::Recalled(Ok(_)) | Answer::Committed(_, Ok(_))
         ));
+        let told = |error: anyhow::Error| {
+            let error = format!("{error:#}");
+            // Once: every row that comes until it can again says the same.
+            match stored {
+                true => tracing::error!(agent = %self.agent, error, "nothing can be stored"),
+                false => tracing::debug!(agent = %self.agent, error, "nothing can be stored"),
+            }
+        };
         let input = match answer {
             Answer::Opened(Ok(met)) => {
                 self.house.log(&met.noticed);
@@ -84,9 +93,13 @@ impl Conversation {
                 Input::Recalled(met.into_iter().map(|met| (met.epoch, met.known)).collect())
             }
             Answer::Committed(ticket, Ok(mark)) => Input::Committed(ticket, mark),
-            Answer::Opened(Err(error)) | Answer::Recalled(Err(error)) | Answer::Committed(_, Err(error)) => {
-                tracing::error!(agent = %self.agent, error = format!("{error:#}"), "nothing can be stored");
-                Input::CommitFailed
+            Answer::Opened(Err(error)) | Answer::Recalled(Err(error)) => {
+                told(error);
+                Input::LookupFailed
+            }
+            Answer::Committed(ticket, Err(error)) => {
+                told(error);
+                Input::CommitFailed(ticket)
             }
         };
         self.handle(input, acts).await;

@@ -90,6 +90,15 @@ impl Lanes {
         state.ack_due = true;
     }
 
+    /// These are not on the way any more: they are taken when they come again.
+    pub(super) fn not_committed(&mut self, lane: Lane, taken: &[(u64, u64)]) {
+        let state = self.state_mut(lane);
+        taken.iter().for_each(|&(first, end)| state.taken.remove(first, end));
+        let committed = state.committed.clone();
+        state.taken.insert(0, committed.below());
+        committed.ranges().iter().for_each(|&(first, end)| state.taken.insert(first, end));
+    }
+
     pub(super) fn acks(&self) -> Vec<LaneAck> {
         self.lanes.iter().map(State::ack).collect()
     }

@@ -244,15 +244,23 @@ fn the_heartbeat_stops_while_the_store_hangs_and_returns_with_it() {
 }
 
 #[test]
-fn a_failed_commit_ends_the_conversation_without_an_acknowledgement() {
+fn h12_a_failed_commit_is_not_acknowledged_and_its_rows_are_taken_again_on_the_same_connection() {
     let mut scene = Scene::open();
-    scene.numerics();
-    scene.give(Input::CommitFailed);
-    scene.position(|said| matches!(said, Output::Show(News::Disconnected { .. })));
-    scene.position(|said| matches!(said, Output::Close(_)));
-    scene.pass(Duration::from_secs(5));
-    assert!(!scene.said.iter().any(|said| matches!(said, Output::Receive(_))));
+    let receipt = scene.numerics();
+    let shown = scene.said.iter().filter(|said| matches!(said, Output::Show(_))).count();
+    scene.give(Input::CommitFailed(Ticket(0)));
+    scene.position(|said| matches!(said, Output::Refuse(given, Refusal::NotAllowed) if *given == receipt));
+    scene.pass(Duration::from_secs(2));
+    assert!(!scene.said.iter().any(|said| matches!(said, Output::Receive(_) | Output::Close(_))));
+    assert!(!scene.said.iter().any(|said| matches!(said, Output::Show(News::Disconnected { .. }))));
     assert_eq!(scene.sent(Downstream::Ack), Vec::<Value>::new());
+    assert!(shown > 0, "what could not be stored was shown");
+    scene.said.clear();
+    let again = scene.numerics();
+    scene.committed(1, 1);
+    scene.position(|said| matches!(said, Output::Receive(given) if *given == again));
+    scene.pass(Duration::from_secs(1));
+    assert_eq!(scene.sent(Downstream::Ack).len(), 1);
 }
 
 #[test]
@@ -267,7 +275,7 @@ fn h12_alarms_are_shown_while_the_store_hangs_or_fails_and_rows_wait() {
     };
     scene.position(|said| matches!(said, Output::Show(News::Connected)));
     announce(&mut scene);
-    scene.give(Input::CommitFailed);
+    scene.give(Input::LookupFailed);
     announce(&mut scene);
     let row = scene.numerics();
     scene.position(|said| matches!(said, Output::Refuse(given, Refusal::NotAllowed) if *given == row));

@@ -1,7 +1,7 @@
 //! The conversation: hello, welcome, acknowledgements, and the hub's heartbeat.
 
 use super::past::Recalled;
-use super::{DISPUTE_EVERY, Kind, Outbox, Output, Phase, TRUST_EVERY, Taken};
+use super::{DISPUTE_EVERY, HELLO_EVERY, Kind, Outbox, Output, Phase, TRUST_EVERY, Taken};
 use crate::store::Ask;
 use cotside_protocol::model::{Now, Wall};
 use cotside_protocol::wire::block::Epoch;
@@ -77,7 +77,7 @@ impl Outbox {
         self.asked = None;
         self.phase = Phase::Open;
         self.hub_store = Some(welcome.store);
-        (self.alive_at, self.progress_at) = (now.mono, now.mono);
+        (self.opened_at, self.alive_at, self.progress_at) = (now.mono, now.mono, now.mono);
         self.out.push_back(Output::Store(Ask::KeyFrame));
         self.trust(now, welcome.hub_wall_us);
         let detail = "The hub is heard.".to_owned();
@@ -175,6 +175,7 @@ impl Outbox {
 
     pub(super) fn taken(&mut self, now: Now, id: u64, taken: Taken) {
         let Some(kind) = self.untaken.remove(&id) else { return };
+        self.taken_at = now.mono;
         match taken {
             Taken::Yes => {}
             Taken::NobodyListens if kind == Kind::Hello => {}
@@ -182,7 +183,11 @@ impl Outbox {
                 self.fall_silent(now, "The broker is reached, but no hub listens behind it.");
             }
             Taken::NobodyListens => {}
-            Taken::Refused => self.out.push_back(Output::Reconnect("a publish was refused")),
+            // It was not stored, or not wanted: the hub is asked what it has, but not at every row while it cannot store.
+            Taken::Refused if self.phase == Phase::Open && now.mono.since(self.opened_at) >= HELLO_EVERY => {
+                self.greet(now, 0);
+            }
+            Taken::Refused => {}
         }
     }
 }
