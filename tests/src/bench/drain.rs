@@ -49,7 +49,7 @@ impl Size {
             Ok(text) => text.parse().with_context(|| format!("{name} is no number: {text}")),
             Err(_) => Ok(otherwise),
         };
-        Ok(Self { beds: number("COTSIDE_DRAIN_BEDS", 4)?, hours: number("COTSIDE_DRAIN_HOURS", 6)? })
+        Ok(Self { beds: number("COTSIDE_DRAIN_BEDS", 4)?, hours: number("COTSIDE_DRAIN_HOURS", 24)? })
     }
 
     fn bed_hours(self) -> f64 {
