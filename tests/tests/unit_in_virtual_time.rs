@@ -1,5 +1,6 @@
 //! A unit of beds in virtual time under seeded faults: every seed is a history that replays.
 
+use cotside_tests::virtual_unit::month::Month;
 use cotside_tests::virtual_unit::weather::Weather;
 use cotside_tests::virtual_unit::{Scenario, campaign};
 use std::path::{Path, PathBuf};
@@ -73,4 +74,15 @@ fn after_any_power_cut_the_record_is_whole_and_every_gap_has_a_true_cause() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/figures.tsv");
         outcome.figures().write(&file).unwrap();
     }
+}
+
+#[test]
+fn of_a_day_of_three_beds_no_second_is_unexplained() {
+    let dir = scratch("day");
+    let record = Month { beds: 3, days: 1, seed: 1 }.run(&dir).unwrap();
+    println!("{}", record.table());
+    let broken = &record.found.broken;
+    assert!(broken.is_empty(), "stores in {}: {:#?}", dir.display(), &broken[..broken.len().min(10)]);
+    assert_eq!((record.unexplained_seconds(), record.completeness_min()), (0, 1.0));
+    std::fs::remove_dir_all(&dir).unwrap();
 }
