@@ -490,7 +490,7 @@ fn started(settings: &Settings, ledger: &Ledger, now: Now) -> Vec<Draft> {
 /// A gap record on every lane for the time the agent was not there.
 fn absence(ledger: &Ledger, settings: &Settings, now: Now) -> Vec<Draft> {
     match ledger.heartbeat() {
-        Ok(Some(last)) if last < now.wall => {
+        Ok(Some(last)) if last <= now.wall => {
             // When the last moment was written, streaming data of this long were heard and not yet committed.
             let from = last - settings.loss_window;
             gaps(settings.provenance, now, GapCause::AgentDown, from, now.wall)

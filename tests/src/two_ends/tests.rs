@@ -171,8 +171,8 @@ fn s3_two_gateways_with_one_identity_that_speak_in_turns_are_noticed_and_lose_no
         }
     }
     assert_eq!(words(&hub), BTreeSet::from(["identity-conflict"]));
-    // One and fifty seconds of the first, fifty of the second, and the start of each.
-    assert_eq!(hub.count("SELECT count(*) FROM blocks"), 3 * 51 + 3 * 50 + 2);
+    // One and fifty seconds of the first, fifty of the second, the start of each and what the second says of its absence.
+    assert_eq!(hub.count("SELECT count(*) FROM blocks"), 3 * 51 + 3 * 50 + 2 + 3);
 }
 
 #[test]
