@@ -160,7 +160,7 @@ fn s3_two_gateways_with_one_identity_that_speak_in_turns_are_noticed_and_lose_no
     first.write();
     first.drain(&mut hub, PATIENCE);
     first.copy(&place.at("clone"));
-    let mut second = Gateway::start(&place.at("clone"), first.now);
+    let mut second = Gateway::start(&place.at("clone"), first.now.after(Duration::from_secs(2)));
     for _ in 0..5 {
         for gateway in [&mut first, &mut second] {
             for _ in 0..10 {
