@@ -296,12 +296,14 @@ impl World<'_> {
             let broken = &mut self.findings.broken;
             let weather = &self.scenario.weather;
             let has_jumps = self.findings.clock_jumps > 0;
+            let mut must_decode = true;
             if let Some(trial) = Trial::new(bed, &archive, weather, self.now.mono, has_jumps) {
+                must_decode = !trial.has_lost_rows();
                 let mut ledger = trial.hold(broken);
                 ledger.twice += archive.doubled as u64;
                 self.findings.ledgers.push((bed.id.to_string(), ledger));
             }
-            if archive.undecodable > 0 {
+            if archive.undecodable > 0 && must_decode {
                 broken.push(format!("{}: {} blocks do not decode", bed.id, archive.undecodable));
             }
             let [records, distinct] = archive.records;
