@@ -4,7 +4,7 @@
 
 use cotside_protocol::wire::block::{Header, Sample, Stretch};
 use cotside_protocol::wire::topic::AgentId;
-use cotside_protocol::wire::upstream::{Announce, Record, Status};
+use cotside_protocol::wire::upstream::{Announce, Record, Reply, Status};
 
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -23,6 +23,8 @@ pub enum News {
     Status(Status),
     /// Full alarm state; not yet recorded.
     Announce(Announce),
+    /// What became of a person's command.
+    Reply(Reply),
     /// From the live topics only: backlog never reaches the now-state.
     Numerics(Header, Vec<Sample>),
     Waveforms(Header, Vec<Stretch>),

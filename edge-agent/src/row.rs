@@ -11,9 +11,9 @@
 use bytes::Bytes;
 use cotside_protocol::model::{Event, Now, Provenance, StoreToken, Wall};
 use cotside_protocol::wire::block::{Body, Epoch};
-use cotside_protocol::wire::downstream::Limits;
+use cotside_protocol::wire::downstream::{Command, Limits, Stay, Watch};
 use cotside_protocol::wire::topic::Lane;
-use cotside_protocol::wire::upstream::{Announce, LaneSeqs, LinkStatus, OutboxStatus, Status};
+use cotside_protocol::wire::upstream::{Announce, LaneSeqs, LinkStatus, OutboxStatus, Reply, Status};
 
 /// Position of a link in the configuration; the `link` byte of blocks.
 pub type LinkIndex = u8;
@@ -153,7 +153,9 @@ pub struct HeldRow {
 pub enum UplinkRequest {
     /// Full alarm state: goes out at once, ahead of everything.
     Announce(Announce),
-    Status(Status),
+    Status(Box<Status>),
+    /// What became of a command; asked for again with the command, so it may be lost.
+    Reply(Reply),
 }
 
 /// To the bed, from store and uplink.
@@ -169,6 +171,11 @@ pub enum BedNotice {
         bed: Option<String>,
     },
     Limits(Limits),
+    /// Who watches this bed, as the hub says every second and at once when it ends.
+    Watch(Watch),
+    /// Who lies in it.
+    Stay(Stay),
+    Command(Command),
     Outbox(OutboxStatus),
     HubTime(HubTime),
     /// The hub's certificate cannot be checked by this gateway's clock: why, in words. None: it could.

@@ -214,7 +214,7 @@ impl Gateway {
                         Downstream::Welcome => serde_json::from_slice(&payload).map(uplink::Input::Welcome),
                         Downstream::Ack => serde_json::from_slice(&payload).map(uplink::Input::Ack),
                         Downstream::Alive => serde_json::from_slice(&payload).map(uplink::Input::Alive),
-                        Downstream::Limits => continue,
+                        Downstream::Limits | Downstream::Command => continue,
                     };
                     self.outbox.handle(now, heard.expect("the hub writes what it promises"));
                 }

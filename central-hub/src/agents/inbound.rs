@@ -23,7 +23,7 @@ use cotside_protocol::wire::block::{Decoder, Epoch, Header};
 use cotside_protocol::wire::convert::{from_hex, hex};
 use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Lane, Upstream};
-use cotside_protocol::wire::upstream::{self, Announce, Hello, Recall, Record, Status, WIRE_VERSION};
+use cotside_protocol::wire::upstream::{self, Announce, Hello, Recall, Record, Reply, Status, WIRE_VERSION};
 use cotside_protocol::wire::watermark::Watermark;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -252,7 +252,12 @@ impl Inbound {
         if now.mono >= open.alive_at {
             open.alive_at = now.mono + ALIVE_EVERY;
             if !is_stuck {
-                let alive = Alive { store: self.rules.store.to_string(), hub_wall_us: now.wall.0 };
+                let alive = Alive {
+                    store: self.rules.store.to_string(),
+                    hub_wall_us: now.wall.0,
+                    watch: None,
+                    stay: None,
+                };
                 self.outputs.push_back(Output::Send(Downstream::Alive, json(&alive)));
             }
         }
@@ -294,6 +299,10 @@ impl Inbound {
                 Some(status) if self.is_of_this_epoch(&status.epoch) => self.show(News::Status(status)),
                 Some(_) => {}
                 None => self.trouble("malformed", "a status that cannot be read"),
+            },
+            Upstream::Reply => match parse::<Reply>(&payload) {
+                Some(reply) => self.show(News::Reply(reply)),
+                None => self.trouble("malformed", "a reply that cannot be read"),
             },
         }
         // Nothing of these is stored: taking them is all.
@@ -503,7 +512,7 @@ fn ack(rules: &Rules, epoch: Epoch, lanes: Vec<LaneAck>) -> Output {
 
 /// A heartbeat of a hub that has not met the agent.
 pub fn call(now: Now) -> Vec<u8> {
-    json(&Alive { store: String::new(), hub_wall_us: now.wall.0 })
+    json(&Alive { store: String::new(), hub_wall_us: now.wall.0, watch: None, stay: None })
 }
 
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {

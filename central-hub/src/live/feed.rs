@@ -222,7 +222,14 @@ mod tests {
             clock: None,
         };
         let outbox = OutboxStatus::default();
-        News::Status(Status { epoch: String::new(), wall_us: 0, links: vec![link], outbox, limits: None })
+        News::Status(Status {
+            epoch: String::new(),
+            wall_us: 0,
+            links: vec![link],
+            outbox,
+            limits: None,
+            limits_refused: None,
+        })
     }
 
     #[test]

@@ -155,6 +155,7 @@ pub(super) mod tests {
         Alarm {
             episode: episode.to_owned(),
             version,
+            attention: 1,
             rule: "limit-low".to_owned(),
             kind: AlarmKind::Physiological,
             priority: Priority::High,
@@ -166,9 +167,14 @@ pub(super) mod tests {
             limit: Some("85".to_owned()),
             ucum: "%".to_owned(),
             text: "SpO2 71 < 85".to_owned(),
+            parts: Vec::new(),
+            link: None,
+            delay_ms: 10_000,
+            limits: 0,
             onset_us: 1,
             active_us: None,
             ended_us: None,
+            ended: None,
         }
     }
 

@@ -24,6 +24,7 @@ fn technical(what: &str, agent: &str, priority: Priority, text: &str, since: Wal
     let alarm = Alarm {
         episode: format!("hub-{what}-{agent}"),
         version: 1,
+        attention: 1,
         rule: what.to_owned(),
         kind: AlarmKind::Technical,
         priority,
@@ -35,9 +36,14 @@ fn technical(what: &str, agent: &str, priority: Priority, text: &str, since: Wal
         limit: None,
         ucum: String::new(),
         text: text.to_owned(),
+        parts: Vec::new(),
+        link: None,
+        delay_ms: 0,
+        limits: 0,
         onset_us: since.0,
         active_us: Some(since.0),
         ended_us: None,
+        ended: None,
     };
     // The hub's own clock and the hub's own record.
     AlarmView::new(&alarm, true, 0)

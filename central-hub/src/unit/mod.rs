@@ -113,6 +113,7 @@ impl Unit {
             News::Connected
             | News::Status(_)
             | News::Announce(_)
+            | News::Reply(_)
             | News::Numerics(..)
             | News::Waveforms(..) => {
                 agent.serving.is_connected = true;
@@ -150,7 +151,7 @@ impl Unit {
                 let is_current = agent.is_current(now.mono, &header);
                 (bed.alarms.record(alarm, is_current), true)
             }
-            News::Record(_, _) => (false, false),
+            News::Record(_, _) | News::Reply(_) => (false, false),
         };
         if link_changed || (has_changed && is_urgent) {
             Change::AtOnce(name)

@@ -98,6 +98,7 @@ impl Scene {
             links: vec![link],
             outbox,
             limits: None,
+            limits_refused: None,
         }))
     }
 
@@ -244,6 +245,7 @@ fn admission_and_discharge_leave_nothing_of_the_last_patient() {
         epoch: String::new(),
         wall_us: 0,
         alarms: vec![alarm("a", 1, Condition::Active)],
+        ..Announce::default()
     }));
     scene.wait(100);
     assert!(scene.unit.turn_over(scene.now.mono, "01", Some(patient("4711"))));
@@ -340,7 +342,7 @@ fn an_alarm_is_told_at_once_and_only_when_it_changes() {
     scene.hear(News::Connected);
     let announce = |version| {
         let alarms = vec![alarm("a", version, Condition::Active)];
-        News::Announce(Announce { epoch: String::new(), wall_us: 0, alarms })
+        News::Announce(Announce { alarms, ..Announce::default() })
     };
     assert_eq!(scene.hear(announce(1)), Change::AtOnce("01".to_owned()));
     assert_eq!(scene.hear(announce(1)), Change::Heard("01".to_owned()));
@@ -371,6 +373,7 @@ fn a_bed_is_written_as_the_api_promises() {
         epoch: String::new(),
         wall_us: scene.now.wall.0,
         alarms: vec![alarm("00000000000000a1", 2, Condition::Latched)],
+        ..Announce::default()
     }));
     scene.unit.set_limits(
         "01",

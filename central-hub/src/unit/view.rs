@@ -218,7 +218,7 @@ impl AlarmView {
             kind: alarm.kind,
             priority: alarm.priority,
             condition: alarm.condition,
-            inactivation: alarm.inactivation,
+            inactivation: alarm.inactivation.clone(),
             code: alarm.code,
             site: alarm.site.clone(),
             value: alarm.value.clone(),

@@ -104,7 +104,8 @@ impl Log {
     pub(crate) fn status(&self, ahead: Duration) -> Vec<u8> {
         let wall = Clock::start().now().wall + ahead;
         let (epoch, outbox) = (hex(self.epoch), OutboxStatus::default());
-        let status = Status { epoch, wall_us: wall.0, links: Vec::new(), outbox, limits: None };
+        let status =
+            Status { epoch, wall_us: wall.0, links: Vec::new(), outbox, limits: None, limits_refused: None };
         serde_json::to_vec(&status).unwrap()
     }
 
@@ -140,6 +141,7 @@ impl Log {
         let alarm = Alarm {
             episode: episode.to_owned(),
             version: 1,
+            attention: 1,
             rule: "limit-low".to_owned(),
             kind: AlarmKind::Physiological,
             priority: Priority::High,
@@ -151,9 +153,15 @@ impl Log {
             limit: Some("85".to_owned()),
             ucum: "%".to_owned(),
             text: "SpO2 71 < 85".to_owned(),
+            parts: Vec::new(),
+            link: None,
+            delay_ms: 0,
+            limits: 0,
             onset_us: self.begin.wall.0,
             active_us: Some(self.begin.wall.0),
             ended_us: None,
+
+            ended: None,
         };
         let json = serde_json::to_string(&Record::Alarm(alarm)).unwrap();
         self.encode(Lane::Alarm, 1, Body::Record(json))
@@ -477,7 +485,7 @@ impl Gateway {
             }
             Downstream::Ack => self.take_acks(&message["lanes"].clone()),
             Downstream::Alive => self.alive += 1,
-            Downstream::Limits => {}
+            Downstream::Limits | Downstream::Command => {}
         }
     }
 

@@ -173,6 +173,7 @@ pub(crate) fn alarm(version: u32, condition: Condition) -> Alarm {
     Alarm {
         episode: "00000000000000a1".to_owned(),
         version,
+        attention: 1,
         rule: "limit-low".to_owned(),
         kind: AlarmKind::Physiological,
         priority: Priority::High,
@@ -184,12 +185,18 @@ pub(crate) fn alarm(version: u32, condition: Condition) -> Alarm {
         limit: Some("85".to_owned()),
         ucum: "%".to_owned(),
         text: "SpO2 71 < 85".to_owned(),
+        parts: Vec::new(),
+        link: None,
+        delay_ms: 0,
+        limits: 0,
         onset_us: 1_768_360_364_000_000,
         active_us: None,
         ended_us: None,
+
+        ended: None,
     }
 }
 
 pub(crate) fn announce(alarms: Vec<Alarm>) -> News {
-    News::Announce(Announce { epoch: "0".repeat(16), wall_us: 0, alarms })
+    News::Announce(Announce { epoch: "0".repeat(16), alarms, ..Announce::default() })
 }

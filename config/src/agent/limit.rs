@@ -46,7 +46,7 @@ pub(super) fn limits(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Vec<Lim
                     problems.at(section.at(name), words);
                     continue;
                 }
-                limits.push(Limit { code: row.code, side, threshold, ucum, delay, priority });
+                limits.push(Limit { delay, priority, ..Limit::plain(row.code, side, threshold, ucum) });
             }
         }
     }

@@ -8,8 +8,8 @@ use super::episode::{Episode, Finding};
 use super::policy::Policy;
 use super::rule::{LinkCondition, Rule, Side};
 use cotside_protocol::model::{
-    Alarm, Code, DeviceText, EpisodeId, Kind, Limit, LimitSide, Mono, Now, Numeric, Pace, Priority, Quality,
-    Site, parameter,
+    Alarm, Code, DeviceText, EpisodeId, Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority,
+    Quality, Site, parameter,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum Input<'a> {
     /// The hub is heard, or in words why not.
     Hub(Result<(), &'a str>),
     /// Another set of limits is in force.
-    Limits(&'a [Limit]),
+    Limits(&'a LimitSet),
     /// A set of limits was refused, in words; None: the last one given is in force.
     LimitsRefused(Option<&'a str>),
     Timeout,
@@ -46,7 +46,7 @@ pub enum Input<'a> {
 #[derive(Debug)]
 pub struct Engine {
     policy: Policy,
-    limits: Vec<Limit>,
+    set: LimitSet,
     /// Links in order of preference, per parameter; others rank behind in their own order.
     preferences: Vec<(Code, Vec<u8>)>,
     channels: BTreeMap<(Code, Site), Channels>,
@@ -94,7 +94,7 @@ impl Engine {
     pub fn new(
         policy: Policy,
         links: &[&str],
-        limits: Vec<Limit>,
+        set: LimitSet,
         preferences: Vec<(Code, Vec<u8>)>,
         boot: u32,
     ) -> Self {
@@ -117,7 +117,7 @@ impl Engine {
             .collect();
         Self {
             policy,
-            limits,
+            set,
             preferences,
             channels: BTreeMap::new(),
             links,
@@ -161,7 +161,7 @@ impl Engine {
                 let since = self.hub.as_ref().map_or(now.mono, |lost| lost.since);
                 self.hub = Some(HubLost { since, words: words.to_owned() });
             }
-            Input::Limits(limits) => self.limits = limits.to_vec(),
+            Input::Limits(set) => self.set = set.clone(),
             Input::LimitsRefused(words) => self.limits_refused = words.map(str::to_owned),
             Input::Timeout => {}
         }
@@ -179,8 +179,9 @@ impl Engine {
         self.episodes.values().map(Episode::alarm)
     }
 
-    pub fn limits(&self) -> &[Limit] {
-        &self.limits
+    /// What is in force.
+    pub fn limits(&self) -> &LimitSet {
+        &self.set
     }
 
     /// When to be asked again, at the latest.
@@ -291,7 +292,7 @@ impl Engine {
 
     fn judge_channel(&self, now: Mono, (code, site): (Code, Site), verdicts: &mut Vec<(Rule, Verdict)>) {
         let Some(channels) = self.channels.get(&(code, site)) else { return };
-        if !self.limits.iter().any(|limit| limit.code == code) {
+        if !self.set.limits.iter().any(|limit| limit.code == code) {
             return;
         }
         let current = self.current(now, code, site);
@@ -306,7 +307,7 @@ impl Engine {
         };
         verdicts.push((Rule::NotMeasured { code, site }, missing));
         let mut misfit = Verdict::False;
-        for limit in self.limits.iter().filter(|limit| limit.code == code) {
+        for limit in self.set.limits.iter().filter(|limit| limit.code == code) {
             let verdict = match current {
                 None if channels.is_episodic() => Verdict::False,
                 None => Verdict::Unknown,

@@ -2,7 +2,7 @@
 
 use super::rule::Rule;
 use cotside_protocol::model::{
-    Alarm, Condition, Decimal, DeviceText, EpisodeId, Inactivation, Mono, Now, Priority, Site, Wall,
+    Alarm, Condition, Decimal, DeviceText, Ended, EpisodeId, Inactivation, Mono, Now, Priority, Site, Wall,
 };
 use std::time::Duration;
 
@@ -103,6 +103,7 @@ impl Episode {
         Alarm {
             episode: self.id,
             version: self.version,
+            attention: 1,
             rule: self.rule.name(),
             kind: self.rule.kind(),
             priority: self.finding.priority,
@@ -114,9 +115,17 @@ impl Episode {
             limit: self.finding.limit,
             ucum: self.finding.ucum,
             text: DeviceText::new(&self.finding.text),
+            parts: Vec::new(),
+            link: None,
+            delay: self.finding.delay,
+            limits: 0,
             onset_at: self.onset_at,
             active_at,
             ended_at,
+            ended: ended_at.map(|_| match active_at {
+                Some(_) => Ended::Resolved,
+                None => Ended::SuppressedByDelay,
+            }),
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use super::{Engine, Input, LinkCondition, Policy, Rule};
 use cotside_protocol::model::{
-    Alarm, Code, Condition, Decimal, Kind, Limit, LimitSide, Mono, Now, Numeric, Pace, Priority, Quality,
-    Site, Wall, parameter,
+    Alarm, Code, Condition, Decimal, Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority,
+    Quality, Site, Wall, parameter,
 };
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,12 +16,14 @@ const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000
 /// Every scenario watches these: SpO2 low 85 after 10 s, HR low 80 at once, NIBP mean low 25, EtCO2 low 10 after 5 s.
 fn engine() -> Engine {
     let limit = |code, threshold, seconds, priority| Limit {
-        code: Code(code),
-        side: LimitSide::Low,
-        threshold: Decimal::new(threshold, 0),
-        ucum: parameter(Code(code)).unwrap().ucum,
         delay: Duration::from_secs(seconds),
         priority,
+        ..Limit::plain(
+            Code(code),
+            LimitSide::Low,
+            Decimal::new(threshold, 0),
+            parameter(Code(code)).unwrap().ucum,
+        )
     };
     let limits = vec![
         limit(150_456, 85, 10, Priority::High),
@@ -32,7 +34,7 @@ fn engine() -> Engine {
     let mut engine = Engine::new(
         Policy::default(),
         &["monitor", "oximeter"],
-        limits,
+        LimitSet { limits, ..LimitSet::default() },
         vec![(Code(150_456), vec![1, 0])],
         0xc0de,
     );
@@ -71,7 +73,7 @@ fn step(engine: &mut Engine, now: Now, words: &str) {
         "" => engine.handle(now, Input::Timeout),
         "store" => engine.handle(now, Input::Store(state(String::from(rest).leak()))),
         "hub" => engine.handle(now, Input::Hub(state(String::from(rest).leak()).map_or(Ok(()), Err))),
-        "limits" => engine.handle(now, Input::Limits(&[])),
+        "limits" => engine.handle(now, Input::Limits(&LimitSet::default())),
         "link" | "link1" => {
             let (condition, words) = rest.split_once(' ').unwrap_or((rest, ""));
             let condition = match condition {

@@ -12,7 +12,7 @@ use super::values::Values;
 use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
 use crate::row::{BedNotice, Draft, Heard, LinkIndex, News, StoreRequest, UplinkRequest};
 use cotside_protocol::model::{
-    Alarm, Alert, AlertPhase, DeviceText, Event, Identity, Limit, Mono, Now, Numeric, Provenance, Quality,
+    Alarm, Alert, AlertPhase, DeviceText, Event, Identity, LimitSet, Mono, Now, Numeric, Provenance, Quality,
     StoreToken, Waveform, parameter,
 };
 use cotside_protocol::wire::block::{Body, Gap};
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 const LIMITS_EVERY: Duration = Duration::from_secs(10);
-/// While any alarm is open its full state is repeated, so that a hub that missed one change knows the next second.
+/// The full state is repeated, so that a hub that missed one change knows the next second, and everybody that this bed is alive.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 /// Device alerts remembered to tell a change from a repetition.
 const ALERTS_MAX: usize = 512;
@@ -39,7 +39,7 @@ pub struct Setup {
     /// Random per start of the agent; makes its episodes unique.
     pub boot: u32,
     pub links: Vec<LinkSetup>,
-    pub limits: Vec<Limit>,
+    pub limits: LimitSet,
     pub preferences: Vec<(cotside_protocol::model::Code, Vec<LinkIndex>)>,
     /// What the agent's last life left.
     pub kept: Kept,
@@ -99,7 +99,9 @@ pub struct Bed {
     status_at: Mono,
     /// When the limits in force are said again; a hub that comes back hears them at once.
     limits_at: Mono,
-    announce_at: Option<Mono>,
+    announce_at: Mono,
+    /// Announces of this life.
+    beat: u64,
     /// Both clocks at the start, and when last looked at.
     pub(super) began: Now,
     pub(super) clock: Now,
@@ -162,7 +164,8 @@ impl Bed {
             kept_gaps: String::new(),
             status_at: now.mono,
             limits_at: now.mono,
-            announce_at: None,
+            announce_at: now.mono,
+            beat: 0,
             began: now,
             clock: now,
             own_clock: OwnClock::default(),
@@ -228,7 +231,7 @@ impl Bed {
     fn deadline(&self, now: Mono) -> Mono {
         let windows = [&self.measured, &self.demo].into_iter().filter_map(Batch::begin);
         let windows = windows.map(|begin| begin.mono + self.setup.loss_window);
-        let others = [self.announce_at, self.engine.deadline(now)].into_iter().flatten();
+        let others = [Some(self.announce_at), self.engine.deadline(now)].into_iter().flatten();
         windows.chain(others).fold(self.status_at, Mono::min)
     }
 
@@ -428,6 +431,7 @@ impl Bed {
                 self.engine.handle(now, Alarming::Hub(state));
             }
             BedNotice::Limits(limits) => self.take_limits(now, &limits),
+            BedNotice::Watch(_) | BedNotice::Stay(_) | BedNotice::Command(_) => {}
             BedNotice::Outbox(outbox) => self.outbox = outbox,
             BedNotice::HubTime(time) => {
                 self.own_clock.hub_says(time);
@@ -446,9 +450,8 @@ impl Bed {
             let words = format!("version {} is older than the one in force", given.version);
             return self.engine.handle(now, Alarming::LimitsRefused(Some(&words)));
         }
-        let limits: Option<Vec<Limit>> = given.limits.iter().map(convert::limit).collect();
-        match limits {
-            Some(limits) => {
+        match convert::limit_set(given) {
+            Ok(limits) => {
                 self.limits_version = Some(given.version);
                 self.engine.handle(now, Alarming::Limits(&limits));
                 self.engine.handle(now, Alarming::LimitsRefused(None));
@@ -456,8 +459,8 @@ impl Bed {
                     serde_json::to_string(given).expect("a set of plain fields always has a JSON text");
                 self.outputs.push_back(Output::Keep(Keep::Limits, json));
             }
-            None => {
-                let words = format!("version {} cannot be applied, the last set stays", given.version);
+            Err(why) => {
+                let words = format!("version {} cannot be applied, the last set stays: {why}", given.version);
                 self.engine.handle(now, Alarming::LimitsRefused(Some(&words)));
             }
         }
@@ -507,7 +510,7 @@ impl Bed {
             self.record(now, &Record::Alarm(convert::alarm(&alarm)));
             changed.push(alarm);
         }
-        if !changed.is_empty() || self.announce_at.is_some_and(|at| at <= now.mono) {
+        if !changed.is_empty() || self.announce_at <= now.mono {
             self.announce(now, &changed);
         }
         self.tell_unreadable(now, is_closing);
@@ -534,8 +537,9 @@ impl Bed {
                     self.limits_at = now.mono + LIMITS_EVERY;
                     self.limits_in_force()
                 }),
+                limits_refused: None,
             };
-            self.outputs.push_back(Output::Uplink(UplinkRequest::Status(status)));
+            self.outputs.push_back(Output::Uplink(UplinkRequest::Status(Box::new(status))));
         }
     }
 
@@ -551,23 +555,25 @@ impl Bed {
     }
 
     fn limits_in_force(&self) -> downstream::Limits {
-        downstream::Limits {
-            version: self.limits_version.unwrap_or(0),
-            author: if self.limits_version.is_some() { "hub" } else { "configuration" }.to_owned(),
-            limits: self.engine.limits().iter().map(convert::limit_out).collect(),
-        }
+        let author = if self.limits_version.is_some() { "hub" } else { "configuration" };
+        convert::limit_set_out(self.engine.limits(), author, "", self.bed.as_deref().unwrap_or_default())
     }
 
     /// The full state: every open episode, and those that ended just now.
     fn announce(&mut self, now: Now, changed: &[Alarm]) {
+        self.beat += 1;
         let open: Vec<Alarm> = self.engine.open().collect();
         let ended = changed.iter().filter(|alarm| alarm.ended_at.is_some());
         let announce = Announce {
             epoch: String::new(),
             wall_us: now.wall.0,
+            beat: self.beat,
             alarms: open.iter().chain(ended).map(convert::alarm).collect(),
+            standby: None,
+            pause: None,
+            stay: None,
         };
-        self.announce_at = (!open.is_empty()).then(|| now.mono + ANNOUNCE_EVERY);
+        self.announce_at = now.mono + ANNOUNCE_EVERY;
         self.outputs.push_back(Output::Uplink(UplinkRequest::Announce(announce)));
     }
 

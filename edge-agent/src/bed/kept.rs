@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn h4_one_damaged_copy_of_the_limits_is_no_loss_and_two_are_said() {
         let directory = std::env::temp_dir().join(format!("cotside-kept-{}", std::process::id()));
-        let limits = Limits { version: 7, author: "hub".into(), limits: Vec::new() };
+        let limits = Limits { version: 7, author: "hub".into(), ..Limits::default() };
         write(&directory, Keep::Limits, &serde_json::to_string(&limits).unwrap()).unwrap();
         std::fs::write(directory.join("limits"), "deadbeef\n{").unwrap();
         let kept = Kept::read(&directory, None);

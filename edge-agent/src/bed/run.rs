@@ -114,8 +114,8 @@ fn tell_uplink(request: UplinkRequest, held: &mut Held, uplink: &mpsc::Sender<Up
         Err(mpsc::error::TrySendError::Full(announce @ UplinkRequest::Announce(_))) => {
             held.keep_announce(Some(announce));
         }
-        // The next status comes within a second.
-        Err(mpsc::error::TrySendError::Full(UplinkRequest::Status(_))) => {}
+        // The next status comes within a second, and a command without its reply is sent again.
+        Err(mpsc::error::TrySendError::Full(UplinkRequest::Status(_) | UplinkRequest::Reply(_))) => {}
     }
 }
 

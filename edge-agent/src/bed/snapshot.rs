@@ -76,7 +76,7 @@ impl Snapshot {
             store_trouble: bed.store_trouble.clone(),
             clock: bed.own_clock.snapshot(now),
             limits_version: bed.limits_version,
-            limits: bed.engine.limits().len(),
+            limits: bed.engine.limits().limits.len(),
             links,
             values: bed
                 .values

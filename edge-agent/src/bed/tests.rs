@@ -3,8 +3,9 @@
 use super::{Bed, Input, Keep, Kept, LinkSetup, Output, Setup};
 use crate::row::{BedNotice, Draft, Heard, HubTime, News, UplinkRequest};
 use cotside_protocol::model::{
-    Alert, AlertPhase, Code, Decimal, DeviceTime, Event, Identity, Kind, Limit, LimitSide, Malformed, Mono,
-    Now, Numeric, Pace, Priority, Private, Provenance, Quality, Site, StoreToken, Wall, Waveform, Zone,
+    Alert, AlertPhase, Code, Decimal, DeviceTime, Event, Identity, Kind, Limit, LimitSet, LimitSide,
+    Malformed, Mono, Now, Numeric, Pace, Priority, Private, Provenance, Quality, Site, StoreToken, Wall,
+    Waveform, Zone,
 };
 use cotside_protocol::wire::block::{Body, GapCause};
 use cotside_protocol::wire::downstream;
@@ -27,12 +28,9 @@ impl Scene {
 
     fn with_links(names: &[&str]) -> Self {
         let limit = Limit {
-            code: Code(147_842),
-            side: LimitSide::Low,
-            threshold: Decimal::new(80, 0),
-            ucum: "{beats}/min",
             delay: Duration::from_secs(2),
             priority: Priority::High,
+            ..Limit::plain(Code(147_842), LimitSide::Low, Decimal::new(80, 0), "{beats}/min")
         };
         let setup = Setup {
             agent: "gw-01".into(),
@@ -44,7 +42,7 @@ impl Scene {
                 .iter()
                 .map(|name| LinkSetup { name: (*name).into(), driver: "x".into(), place: "tty".into() })
                 .collect(),
-            limits: vec![limit],
+            limits: LimitSet { limits: vec![limit], ..LimitSet::default() },
             preferences: Vec::new(),
             kept: Kept::default(),
             has_hub: false,
@@ -198,7 +196,7 @@ fn a_hole_between_two_runs_stays_a_hole() {
 }
 
 #[test]
-fn an_alarm_is_announced_before_it_is_written_and_every_second_while_it_is_open() {
+fn an_alarm_is_announced_before_it_is_written_and_the_state_every_second() {
     let mut scene = Scene::new();
     scene.event(Event::Numeric(hr(60)));
     let kinds: Vec<_> =
@@ -221,7 +219,7 @@ fn an_alarm_is_announced_before_it_is_written_and_every_second_while_it_is_open(
     assert!(last.alarms[0].ended_us.is_some(), "the end is told at once");
     scene.out.clear();
     scene.pass(5_000);
-    assert_eq!(scene.announces(), 0, "nothing is open");
+    assert_eq!(scene.announces(), 5, "the bed is alive, and nothing is open");
 }
 
 #[test]
@@ -538,12 +536,17 @@ fn h4_a_set_of_limits_that_cannot_be_applied_leaves_the_last_one_in_force() {
         ucum: ucum.into(),
         delay_ms: 0,
         priority: cotside_protocol::wire::upstream::Priority::High,
+        hysteresis: "0".into(),
+        depth: None,
+        latching: false,
+        extreme: false,
     };
     let set = |version, ucum| {
         Input::Notice(BedNotice::Limits(downstream::Limits {
             version,
             author: "hub".into(),
             limits: vec![limit(ucum)],
+            ..downstream::Limits::default()
         }))
     };
     scene.handle(set(5, "furlong"));

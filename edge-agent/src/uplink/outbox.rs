@@ -241,9 +241,14 @@ impl Outbox {
                 self.announce_due = true;
             }
             Input::Bed(UplinkRequest::Status(status)) => {
-                self.status = Some(status);
+                self.status = Some(*status);
                 if self.is_connected() {
                     self.send_status();
+                }
+            }
+            Input::Bed(UplinkRequest::Reply(reply)) => {
+                if self.is_connected() {
+                    self.publish_json(None, Upstream::Reply, &reply);
                 }
             }
             Input::Welcome(welcome) => self.welcome(now, welcome),

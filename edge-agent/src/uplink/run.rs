@@ -13,7 +13,7 @@ use crate::store::Ask;
 use anyhow::Result;
 use bytes::Bytes;
 use cotside_protocol::model::{Mono, Now};
-use cotside_protocol::wire::downstream::{Alive, Limits, Welcome};
+use cotside_protocol::wire::downstream::{Alive, Command, Welcome};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Topic, Upstream, down_filter};
 use cotside_protocol::wire::upstream::Provenance;
 use cotside_systemd::clock::Clock;
@@ -38,6 +38,8 @@ pub const UPLINK_REQUESTS_MAX: usize = 32;
 
 /// Publishes that MQTT may hold unacknowledged; a hub may allow fewer.
 const INFLIGHT_MAX: u16 = 64;
+/// Commands of people that wait for a busy bed; whoever sent more hears nothing and is told so by the hub.
+const NOTICES_WAITING_MAX: usize = 64;
 /// Publishes handed to the MQTT client ahead of time: an announce overtakes all others.
 const CLIENT_QUEUE: usize = 2;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -331,29 +333,30 @@ impl Uplink {
             // Once for every change: a hub that is away for a day is one line, not a thousand.
             tracing::info!(reachable, detail, "hub");
             self.hub = said;
-            self.notices.retain(|notice| !matches!(notice, BedNotice::Hub { .. }));
-            self.notices.push_back(BedNotice::Hub { reachable, detail, bed });
+            self.tell_latest(Some(BedNotice::Hub { reachable, detail, bed }));
         }
     }
 
     fn tell_clock(&mut self, words: Option<String>) {
         if self.clock_refuses != words {
             self.clock_refuses.clone_from(&words);
-            self.notices.retain(|notice| !matches!(notice, BedNotice::ClockRefuses(_)));
-            self.notices.push_back(BedNotice::ClockRefuses(words));
+            self.tell_latest(Some(BedNotice::ClockRefuses(words)));
         }
     }
 
     fn hear_time(&mut self, now: Now, hub_wall_us: i64) {
         if let Some(time) = self.hub_clock.hear(now, hub_wall_us) {
-            self.notices.retain(|notice| !matches!(notice, BedNotice::HubTime(_)));
-            self.notices.push_back(BedNotice::HubTime(time));
+            self.tell_latest(Some(BedNotice::HubTime(time)));
         }
     }
 
-    fn tell_limits(&mut self, limits: Limits) {
-        self.notices.retain(|notice| !matches!(notice, BedNotice::Limits(_)));
-        self.notices.push_back(BedNotice::Limits(limits));
+    /// Of a full state the latest word is enough.
+    fn tell_latest(&mut self, notice: Option<BedNotice>) {
+        if let Some(notice) = notice {
+            let kind = std::mem::discriminant(&notice);
+            self.notices.retain(|waiting| std::mem::discriminant(waiting) != kind);
+            self.notices.push_back(notice);
+        }
     }
 
     fn hand_over(&mut self, client: &AsyncClient, ids: &mut Ids) {
@@ -390,19 +393,25 @@ impl Uplink {
             Downstream::Welcome => {
                 let welcome: Welcome = serde_json::from_slice(payload)?;
                 self.hear_time(now, welcome.hub_wall_us);
-                if let Some(limits) = welcome.limits.clone() {
-                    self.tell_limits(limits);
-                }
+                self.tell_latest(welcome.limits.clone().map(BedNotice::Limits));
                 self.outbox.handle(now, Input::Welcome(welcome));
             }
             Downstream::Ack => self.outbox.handle(now, Input::Ack(serde_json::from_slice(payload)?)),
             Downstream::Alive => {
                 let alive: Alive = serde_json::from_slice(payload)?;
                 self.hear_time(now, alive.hub_wall_us);
+                self.tell_latest(alive.watch.clone().map(BedNotice::Watch));
+                self.tell_latest(alive.stay.clone().map(BedNotice::Stay));
                 self.outbox.handle(now, Input::Alive(alive));
             }
             Downstream::Limits => {
-                self.tell_limits(serde_json::from_slice(payload)?);
+                self.tell_latest(Some(BedNotice::Limits(serde_json::from_slice(payload)?)));
+            }
+            Downstream::Command => {
+                let command: Command = serde_json::from_slice(payload)?;
+                if self.notices.len() < NOTICES_WAITING_MAX {
+                    self.notices.push_back(BedNotice::Command(command));
+                }
             }
         }
         Ok(())

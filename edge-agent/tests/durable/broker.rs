@@ -146,7 +146,7 @@ impl Hub {
                 let ack = Ack { store: "a".into(), epoch: past.epoch.clone(), lanes: self.acks() };
                 Some((Downstream::Ack, serde_json::to_vec(&ack).unwrap()))
             }
-            Upstream::Status => None,
+            Upstream::Status | Upstream::Reply => None,
         }
     }
 }
@@ -238,7 +238,7 @@ async fn serve(
         );
         tokio::select! {
             _ = alive.tick() => {
-                let alive = Alive { store: "a".into(), hub_wall_us: clock.now().wall.0 };
+                let alive = Alive { store: "a".into(), hub_wall_us: clock.now().wall.0, ..Alive::default() };
                 let topic = Topic::Down(agent.clone(), Downstream::Alive).to_string();
                 let _ = client.try_publish(topic, QoS::AtLeastOnce, false, serde_json::to_vec(&alive).unwrap());
             }
@@ -339,11 +339,7 @@ fn every_row_reaches_the_hub_though_the_broker_is_killed_and_forgets() {
         }
         // The start is in the alarm lane.
         serve(&mut hub, &client, &mut events, clock, |hub| hub.rows.len() >= 201).await;
-        agent
-            .uplink
-            .send(UplinkRequest::Announce(Announce { epoch: String::new(), wall_us: 0, alarms: vec![] }))
-            .await
-            .unwrap();
+        agent.uplink.send(UplinkRequest::Announce(Announce::default())).await.unwrap();
         serve(&mut hub, &client, &mut events, clock, |hub| hub.announces > 0).await;
 
         broker.kill();

@@ -412,7 +412,7 @@ impl World {
                     self.hub.take(due.after(Duration::from_millis(20)), payload);
                 }
             }
-            Upstream::Announce | Upstream::Status | Upstream::Recall => {}
+            Upstream::Announce | Upstream::Reply | Upstream::Status | Upstream::Recall => {}
         }
     }
 
@@ -443,7 +443,8 @@ impl World {
             self.send(Message::Down(Input::Ack(ack)), self.weather.loss);
         }
         if self.now.mono.0.is_multiple_of(1_000_000) {
-            let alive = Alive { store: self.hub.store_name(), hub_wall_us: self.now.wall.0 };
+            let alive =
+                Alive { store: self.hub.store_name(), hub_wall_us: self.now.wall.0, ..Alive::default() };
             self.send(Message::Down(Input::Alive(alive)), self.weather.loss);
         }
     }
@@ -592,7 +593,7 @@ fn h12_a_hub_that_gives_no_heartbeat_is_still_told_of_alarms() {
     let mut announces = 0;
     for second in 0..20 {
         world.now = world.now.after(Duration::from_secs(1));
-        let announce = Announce { epoch: String::new(), wall_us: second, alarms: Vec::new() };
+        let announce = Announce { wall_us: second, ..Announce::default() };
         world.outbox.handle(world.now, Input::Bed(UplinkRequest::Announce(announce)));
         loop {
             match world.outbox.poll(world.now) {
@@ -614,7 +615,7 @@ fn h12_a_hub_that_gives_no_heartbeat_is_still_told_of_alarms() {
 #[test]
 fn an_announce_goes_out_ahead_of_rows_and_again_after_every_welcome() {
     let mut world = World::new(1, calm());
-    let announce = Announce { epoch: String::new(), wall_us: 0, alarms: Vec::new() };
+    let announce = Announce::default();
     let announces = |world: &World| {
         let is_announce =
             |(_, message): &&(Now, Message)| matches!(message, Message::Up { topic: Upstream::Announce, .. });

@@ -10,7 +10,8 @@ mod time;
 mod value;
 
 pub use alarm::{
-    Alarm, AlarmKind, Condition, EpisodeId, Inactivation, Limit, LimitSide, Priority, Responsibility,
+    Alarm, AlarmKind, Apnoea, Combined, Condition, Depth, Ended, EpisodeId, Inactivation, Limit, LimitSet,
+    LimitSide, Priority, Rate, Responsibility,
 };
 pub use event::{
     Alert, AlertPhase, DeviceTime, Event, Identity, Ignored, Malformed, NO_SAMPLE, Numeric, StoreToken,

@@ -3,8 +3,8 @@
 use super::block::{Channel, Sample, Stretch};
 use super::{downstream, upstream};
 use crate::model::{
-    Alarm, AlarmKind, Code, Condition, Decimal, Inactivation, Kind, Limit, LimitSide, Mono, Numeric,
-    Priority, Provenance, Site, Waveform,
+    Alarm, AlarmKind, Apnoea, Code, Combined, Condition, Decimal, Depth, Ended, Inactivation, Kind, Limit,
+    LimitSet, LimitSide, Mono, Numeric, Priority, Provenance, Rate, Site, Waveform,
 };
 use std::time::Duration;
 
@@ -45,6 +45,7 @@ pub fn alarm(alarm: &Alarm) -> upstream::Alarm {
     upstream::Alarm {
         episode: hex(alarm.episode.0),
         version: alarm.version,
+        attention: alarm.attention,
         rule: alarm.rule.to_owned(),
         kind: match alarm.kind {
             AlarmKind::Physiological => upstream::AlarmKind::Physiological,
@@ -58,10 +59,14 @@ pub fn alarm(alarm: &Alarm) -> upstream::Alarm {
             Condition::Active => upstream::Condition::Active,
             Condition::Latched => upstream::Condition::Latched,
         },
-        inactivation: match alarm.inactivation {
+        inactivation: match &alarm.inactivation {
             Inactivation::Enabled => upstream::Inactivation::Enabled,
-            Inactivation::AudioPaused { until } => upstream::Inactivation::AudioPaused { until_us: until.0 },
-            Inactivation::Acknowledged => upstream::Inactivation::Acknowledged,
+            Inactivation::AudioPaused { until, by } => {
+                upstream::Inactivation::AudioPaused { until_us: until.0, by: by.to_string() }
+            }
+            Inactivation::Acknowledged { at, by } => {
+                upstream::Inactivation::Acknowledged { at_us: at.0, by: by.to_string() }
+            }
         },
         code: alarm.code.map(|code| code.0),
         site: site_name(alarm.site),
@@ -69,10 +74,30 @@ pub fn alarm(alarm: &Alarm) -> upstream::Alarm {
         limit: alarm.limit.map(|limit| limit.to_string()),
         ucum: alarm.ucum.to_owned(),
         text: alarm.text.as_str().to_owned(),
+        parts: alarm.parts.iter().map(ToString::to_string).collect(),
+        link: alarm.link,
+        delay_ms: millis(alarm.delay),
+        limits: alarm.limits,
         onset_us: alarm.onset_at.0,
         active_us: alarm.active_at.map(|at| at.0),
         ended_us: alarm.ended_at.map(|at| at.0),
+        ended: alarm.ended.map(ended),
     }
+}
+
+fn ended(ended: Ended) -> upstream::Ended {
+    match ended {
+        Ended::Resolved => upstream::Ended::Resolved,
+        Ended::SuppressedByDelay => upstream::Ended::SuppressedByDelay,
+        Ended::Reset => upstream::Ended::Reset,
+        Ended::TurnedOver => upstream::Ended::TurnedOver,
+        Ended::Joined => upstream::Ended::Joined,
+        Ended::Withdrawn => upstream::Ended::Withdrawn,
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub fn priority(priority: Priority) -> upstream::Priority {
@@ -112,36 +137,140 @@ pub fn site_name(site: Site) -> Option<String> {
     }
 }
 
-/// A limit from the hub. None: its threshold is no number or its unit is not the parameter's.
-pub fn limit(limit: &downstream::Limit) -> Option<Limit> {
-    let code = Code(limit.code);
-    let ucum = crate::model::parameter(code)?.ucum;
-    (ucum == limit.ucum).then_some(())?;
-    Some(Limit {
-        code,
-        side: match limit.side {
-            downstream::Side::Low => LimitSide::Low,
-            downstream::Side::High => LimitSide::High,
-        },
-        threshold: Decimal::parse(&limit.threshold)?,
-        ucum,
-        delay: Duration::from_millis(limit.delay_ms),
-        priority: priority_of(limit.priority),
+/// A set of limits from the hub, or what of it cannot be taken, in words.
+pub fn limit_set(set: &downstream::Limits) -> Result<LimitSet, String> {
+    let of = |code: u32, what: &str| format!("{what} of parameter {code} cannot be read");
+    let limits = set.limits.iter().map(|row| limit(row).ok_or_else(|| of(row.code, "a limit")));
+    let rates = set.rates.iter().map(|row| rate(row).ok_or_else(|| of(row.code, "a rate")));
+    let combined = set.combined.as_ref().map(|row| combined(row).ok_or("the combined event cannot be read"));
+    Ok(LimitSet {
+        version: set.version,
+        limits: limits.collect::<Result<_, _>>()?,
+        rates: rates.collect::<Result<_, _>>()?,
+        apnoea: set.apnoea.map(|row| Apnoea {
+            after: Duration::from_millis(row.after_ms),
+            accompanied: Duration::from_millis(row.accompanied_ms),
+            priority: priority_of(row.priority),
+        }),
+        combined: combined.transpose()?,
     })
 }
 
-/// A limit as both ends name it on the wire.
-pub fn limit_out(limit: &Limit) -> downstream::Limit {
+/// The set in force, as both ends name it on the wire.
+pub fn limit_set_out(set: &LimitSet, author: &str, profile: &str, bed: &str) -> downstream::Limits {
+    downstream::Limits {
+        version: set.version,
+        author: author.to_owned(),
+        profile: profile.to_owned(),
+        bed: bed.to_owned(),
+        limits: set.limits.iter().map(limit_out).collect(),
+        rates: set.rates.iter().map(rate_out).collect(),
+        apnoea: set.apnoea.map(|row| downstream::Apnoea {
+            after_ms: millis(row.after),
+            accompanied_ms: millis(row.accompanied),
+            priority: priority(row.priority),
+        }),
+        combined: set.combined.map(|row| downstream::Combined {
+            bradycardia: below_out(row.bradycardia),
+            desaturation: below_out(row.desaturation),
+            window_ms: millis(row.window),
+            priority: priority(row.priority),
+        }),
+    }
+}
+
+/// None: its threshold is no number or its unit is not the parameter's.
+fn limit(limit: &downstream::Limit) -> Option<Limit> {
+    let depth = match &limit.depth {
+        None => None,
+        Some(depth) => {
+            Some(Depth { full: Decimal::parse(&depth.full)?, delay: Duration::from_millis(depth.delay_ms) })
+        }
+    };
+    Some(Limit {
+        code: Code(limit.code),
+        side: side(limit.side),
+        threshold: Decimal::parse(&limit.threshold)?,
+        ucum: ucum(limit.code, &limit.ucum)?,
+        delay: Duration::from_millis(limit.delay_ms),
+        priority: priority_of(limit.priority),
+        hysteresis: Decimal::parse(&limit.hysteresis)?,
+        depth,
+        latching: limit.latching,
+        extreme: limit.extreme,
+    })
+}
+
+fn limit_out(limit: &Limit) -> downstream::Limit {
     downstream::Limit {
         code: limit.code.0,
-        side: match limit.side {
-            LimitSide::Low => downstream::Side::Low,
-            LimitSide::High => downstream::Side::High,
-        },
+        side: side_out(limit.side),
         threshold: limit.threshold.to_string(),
         ucum: limit.ucum.to_owned(),
-        delay_ms: u64::try_from(limit.delay.as_millis()).unwrap_or(u64::MAX),
+        delay_ms: millis(limit.delay),
         priority: priority(limit.priority),
+        hysteresis: limit.hysteresis.to_string(),
+        depth: limit
+            .depth
+            .map(|depth| downstream::Depth { full: depth.full.to_string(), delay_ms: millis(depth.delay) }),
+        latching: limit.latching,
+        extreme: limit.extreme,
+    }
+}
+
+fn rate(rate: &downstream::Rate) -> Option<Rate> {
+    Some(Rate {
+        code: Code(rate.code),
+        side: side(rate.side),
+        by: Decimal::parse(&rate.by)?,
+        ucum: ucum(rate.code, &rate.ucum)?,
+        within: Duration::from_millis(rate.within_ms),
+        priority: priority_of(rate.priority),
+    })
+}
+
+fn rate_out(rate: &Rate) -> downstream::Rate {
+    downstream::Rate {
+        code: rate.code.0,
+        side: side_out(rate.side),
+        by: rate.by.to_string(),
+        ucum: rate.ucum.to_owned(),
+        within_ms: millis(rate.within),
+        priority: priority(rate.priority),
+    }
+}
+
+fn combined(row: &downstream::Combined) -> Option<Combined> {
+    let below =
+        |row: &downstream::Below| Some((Decimal::parse(&row.threshold)?, Duration::from_millis(row.for_ms)));
+    Some(Combined {
+        bradycardia: below(&row.bradycardia)?,
+        desaturation: below(&row.desaturation)?,
+        window: Duration::from_millis(row.window_ms),
+        priority: priority_of(row.priority),
+    })
+}
+
+fn below_out((threshold, span): (Decimal, Duration)) -> downstream::Below {
+    downstream::Below { threshold: threshold.to_string(), for_ms: millis(span) }
+}
+
+fn ucum(code: u32, given: &str) -> Option<&'static str> {
+    let ucum = crate::model::parameter(Code(code))?.ucum;
+    (ucum == given).then_some(ucum)
+}
+
+fn side(side: downstream::Side) -> LimitSide {
+    match side {
+        downstream::Side::Low => LimitSide::Low,
+        downstream::Side::High => LimitSide::High,
+    }
+}
+
+fn side_out(side: LimitSide) -> downstream::Side {
+    match side {
+        LimitSide::Low => downstream::Side::Low,
+        LimitSide::High => downstream::Side::High,
     }
 }
 

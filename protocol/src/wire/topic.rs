@@ -56,6 +56,8 @@ pub enum Upstream {
     /// Full alarm state, at once and unsequenced.
     Announce,
     Status,
+    /// What became of a command.
+    Reply,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +67,8 @@ pub enum Downstream {
     /// The hub's heartbeat: agents send data only while it is heard.
     Alive,
     Limits,
+    /// A person's word: acknowledge, pause, reset, standby.
+    Command,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +92,11 @@ impl Upstream {
             Self::Backlog(Lane::Waveform) => "backlog/waveform",
             Self::Announce => "announce",
             Self::Status => "status",
+            Self::Reply => "reply",
         }
     }
 
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Hello,
         Self::Recall,
         Self::Live(Lane::Alarm),
@@ -102,6 +107,7 @@ impl Upstream {
         Self::Backlog(Lane::Waveform),
         Self::Announce,
         Self::Status,
+        Self::Reply,
     ];
 }
 
@@ -112,10 +118,11 @@ impl Downstream {
             Self::Ack => "ack",
             Self::Alive => "alive",
             Self::Limits => "limits",
+            Self::Command => "command",
         }
     }
 
-    const ALL: [Self; 4] = [Self::Welcome, Self::Ack, Self::Alive, Self::Limits];
+    const ALL: [Self; 5] = [Self::Welcome, Self::Ack, Self::Alive, Self::Limits, Self::Command];
 }
 
 impl Topic {

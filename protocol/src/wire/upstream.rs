@@ -107,6 +107,15 @@ pub struct Status {
     /// The limits in force, at the first status after a welcome and every ten seconds; None: as last said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<super::downstream::Limits>,
+    /// The set that was refused last and is newer than the one in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits_refused: Option<LimitsRefused>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsRefused {
+    pub version: u64,
+    pub words: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -211,12 +220,73 @@ pub struct Entries {
     pub stored: u64,
 }
 
-/// The full alarm state of the bed, sent at every change before anything is on disk, and once a second while any alarm is open.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The full alarm state of the bed, sent at every change before anything is on disk, and once a second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Announce {
     pub epoch: String,
     pub wall_us: i64,
+    /// Counts the announces of one epoch, from 1; drawn by the alarm engine's own loop. A station that has painted and sounded this
+    /// state says so by this number, and the hub hands it back in [`super::downstream::Watch`].
+    #[serde(default)]
+    pub beat: u64,
     pub alarms: Vec<Alarm>,
+    /// Alarms of the patient are held back for a procedure, until then at the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby: Option<Standby>,
+    /// The bed's audio is paused as a whole; new alarms of no higher priority stay silent as long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// The stay that the open episodes belong to, as the hub named it; None: nobody was admitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stay: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standby {
+    pub until_us: i64,
+    pub by: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    pub until_us: i64,
+    pub by: String,
+    /// The highest priority that it silences: a higher one breaks through.
+    pub up_to: Priority,
+}
+
+/// What became of a [`super::downstream::Command`]. Sent again for every repetition of the same command, which is applied once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    pub command: String,
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    Done,
+    Refused {
+        why: Refusal,
+        /// For people.
+        words: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// No such episode is open.
+    Unknown,
+    /// It has asked for attention anew since that version.
+    Superseded,
+    /// It came too late.
+    Expired,
+    /// Not for this bed.
+    OtherBed,
+    /// Beyond what this agent allows.
+    NotAllowed,
 }
 
 /// One episode at one version; also the payload of an alarm-lane event.
@@ -225,6 +295,9 @@ pub struct Alarm {
     /// 16 hex digits.
     pub episode: String,
     pub version: u32,
+    /// The version from which it asks for attention anew; an acknowledgement of an earlier one is refused.
+    #[serde(default)]
+    pub attention: u32,
     pub rule: String,
     pub kind: AlarmKind,
     pub priority: Priority,
@@ -242,11 +315,36 @@ pub struct Alarm {
     #[serde(default)]
     pub ucum: String,
     pub text: String,
+    /// What a combined episode consists of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<u8>,
+    /// The delay it had to stand.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// The version of the limits that were in force; 0: the agent's configuration.
+    #[serde(default)]
+    pub limits: u64,
     pub onset_us: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_us: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// Why an episode is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    Resolved,
+    SuppressedByDelay,
+    Reset,
+    TurnedOver,
+    Joined,
+    Withdrawn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,12 +373,21 @@ pub enum Condition {
     Latched,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Inactivation {
     Enabled,
-    AudioPaused { until_us: i64 },
-    Acknowledged,
+    AudioPaused {
+        until_us: i64,
+        #[serde(default)]
+        by: String,
+    },
+    Acknowledged {
+        #[serde(default)]
+        at_us: i64,
+        #[serde(default)]
+        by: String,
+    },
 }
 
 /// Payload of an event block in the alarm lane: everything that is said once and must never be lost.
@@ -341,5 +448,22 @@ pub enum Record {
     },
     Stopped {
         clean: bool,
+    },
+    /// A person's command was applied or refused here.
+    Commanded {
+        command: super::downstream::Command,
+        outcome: Outcome,
+    },
+    /// A set of limits came: it is in force, or was refused in words.
+    LimitsTaken {
+        version: u64,
+        author: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+    },
+    /// Another patient lies here, or none: episodes, pauses and latches of the last one ended.
+    TurnedOver {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stay: Option<String>,
     },
 }

@@ -164,6 +164,7 @@ impl Bare {
         let alarm = Alarm {
             episode: hex(1),
             version: 1,
+            attention: 1,
             rule: "limit-low".to_owned(),
             kind: AlarmKind::Physiological,
             priority: Priority::High,
@@ -175,10 +176,23 @@ impl Bare {
             limit: Some("85".to_owned()),
             ucum: "%".to_owned(),
             text: "SpO2 71 < 85".to_owned(),
+            parts: Vec::new(),
+            link: None,
+            delay_ms: 0,
+            limits: 0,
             onset_us: at,
             active_us: Some(at),
             ended_us: None,
+            ended: None,
         };
-        Announce { epoch: hex(self.epoch), wall_us: at, alarms: vec![alarm] }
+        Announce {
+            epoch: hex(self.epoch),
+            wall_us: at,
+            beat: 1,
+            alarms: vec![alarm],
+            standby: None,
+            pause: None,
+            stay: None,
+        }
     }
 }

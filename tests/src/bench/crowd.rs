@@ -203,7 +203,7 @@ impl Bed {
             // The uplink always reads: it cannot be gone before this stage.
             let _ = self.tell.send(FromStore::Stored(rows)).await;
         }
-        let _ = self.to_uplink.send(UplinkRequest::Status(status(now))).await;
+        let _ = self.to_uplink.send(UplinkRequest::Status(Box::new(status(now)))).await;
     }
 
     async fn answer(&mut self, ask: Ask) {
@@ -311,5 +311,6 @@ fn status(now: Now) -> Status {
         links: vec![link],
         outbox: OutboxStatus::default(),
         limits: None,
+        limits_refused: None,
     }
 }

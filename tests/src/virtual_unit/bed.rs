@@ -8,7 +8,7 @@ use super::*;
 use cotside_edge_agent::bed;
 use cotside_edge_agent::row::FromStore;
 use cotside_edge_agent::store::Ask;
-use cotside_protocol::model::{Code, Decimal, Limit, LimitSide, Priority};
+use cotside_protocol::model::{Code, Decimal, Limit, LimitSet, LimitSide, Priority};
 
 /// The store keeps house this often, and beats in between when nothing else is written.
 const HOUSE_EVERY: Duration = Duration::from_secs(60);
@@ -163,7 +163,10 @@ impl BedWorld {
             loss_window: weather.loss_window,
             boot: log.log().boot,
             links: links.collect(),
-            limits: if weather.alarms { vec![low_saturation()] } else { Vec::new() },
+            limits: LimitSet {
+                limits: if weather.alarms { vec![low_saturation()] } else { Vec::new() },
+                ..LimitSet::default()
+            },
             preferences: Vec::new(),
             kept: Kept::read(&self.disk.dir.join(KEPT), log.alive()),
             has_hub: true,
@@ -469,7 +472,7 @@ impl Agent {
                 Downstream::Welcome => serde_json::from_slice::<Welcome>(&payload).map(BoxIn::Welcome),
                 Downstream::Ack => serde_json::from_slice::<Ack>(&payload).map(BoxIn::Ack),
                 Downstream::Alive => serde_json::from_slice::<Alive>(&payload).map(BoxIn::Alive),
-                Downstream::Limits => continue,
+                Downstream::Limits | Downstream::Command => continue,
             };
             self.outbox.handle(own, input.expect("the hub writes what it promises"));
         }
@@ -479,11 +482,8 @@ impl Agent {
 /// The oximeter's dips alarm.
 fn low_saturation() -> Limit {
     Limit {
-        code: Code(150_456),
-        side: LimitSide::Low,
-        threshold: Decimal { mantissa: 88, exponent: 0 },
-        ucum: "%",
         delay: Duration::from_millis(500),
         priority: Priority::High,
+        ..Limit::plain(Code(150_456), LimitSide::Low, Decimal::new(88, 0), "%")
     }
 }

@@ -38,5 +38,8 @@ pub(super) fn kind(record: &Record) -> (&'static str, Option<String>) {
         Record::ClockStep { .. } => ("clock-step", None),
         Record::Started { .. } => ("started", None),
         Record::Stopped { .. } => ("stopped", None),
+        Record::Commanded { .. } => ("commanded", None),
+        Record::LimitsTaken { .. } => ("limits-taken", None),
+        Record::TurnedOver { .. } => ("turned-over", None),
     }
 }
