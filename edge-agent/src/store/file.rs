@@ -230,3 +230,93 @@ pub(super) fn take_reserve(directory: &Path) -> bool {
 pub(super) fn give_reserve(directory: &Path) -> bool {
     fs::remove_file(directory.join(RESERVE)).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FILE, MIGRATIONS, VERSION, open};
+    use rusqlite::Connection;
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    /// Entry n is a log as version n + 1 left it. A new version does not compile without one of its own: it comes from a log
+    /// that the new release has written (`sqlite3 log.db .dump`).
+    const LAYOUTS: [&str; MIGRATIONS.len()] =
+        [include_str!("../../tests/durable/log-v1.sql"), include_str!("../../tests/durable/log-v2.sql")];
+    /// What a step turns into something else: the one epoch of a log of version 1 becomes the first of many.
+    const MOVED: [(usize, &str); 1] =
+        [(1, "SELECT name, value FROM meta WHERE name NOT IN ('epoch', 'predecessor') ORDER BY name, value")];
+
+    fn place(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("cotside-layout-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    fn lines(db: &Connection, question: &str) -> Vec<String> {
+        let mut asked = db.prepare(question).unwrap();
+        let columns = asked.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            let values: Vec<String> =
+                (0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect();
+            Ok(values.join(" "))
+        };
+        asked.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    fn layout(db: &Connection) -> Vec<String> {
+        lines(db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+    }
+
+    /// Each table's rows, by the question for the columns that it has.
+    fn content(db: &Connection) -> BTreeMap<String, Vec<String>> {
+        let mut asked = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let tables: Vec<String> =
+            asked.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        let read = |table: String| {
+            let columns = format!("SELECT group_concat(name, ', ') FROM pragma_table_info('{table}')");
+            let columns: String = db.query_row(&columns, [], |row| row.get(0)).unwrap();
+            let question = format!("SELECT {columns} FROM {table} ORDER BY {columns}");
+            let rows = lines(db, &question);
+            (question, rows)
+        };
+        tables.into_iter().map(read).collect()
+    }
+
+    #[test]
+    fn a_log_of_each_version_opens_with_all_its_rows_in_the_layout_of_a_new_one_and_then_stays() {
+        let fresh = place("fresh");
+        let expected = layout(&open(&fresh).unwrap());
+        std::fs::remove_dir_all(fresh).unwrap();
+        for (at, dump) in LAYOUTS.iter().enumerate() {
+            let version = at + 1;
+            let directory = place(&format!("v{version}"));
+            let old = Connection::open(directory.join(FILE)).unwrap();
+            old.execute_batch(dump).unwrap();
+            let is = |db: &Connection| {
+                db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap()
+            };
+            assert_eq!(is(&old), version as i64);
+            let mut before = content(&old);
+            for (_, question) in MOVED.iter().filter(|(of, _)| *of == version) {
+                before.retain(|known, _| !known.contains("FROM meta"));
+                before.insert((*question).to_owned(), lines(&old, question));
+            }
+            drop(old);
+
+            let db = open(&directory).unwrap();
+            for (question, rows) in &before {
+                assert_eq!(&lines(&db, question), rows, "version {version}: {question}");
+            }
+            assert_eq!((is(&db), layout(&db)), (VERSION, expected.clone()), "version {version}");
+            let epochs = lines(&db, "SELECT epoch, predecessor FROM epochs ORDER BY place LIMIT 1");
+            assert_eq!(epochs, ["Integer(8898686516400863482) Integer(77)"], "version {version}");
+            let first = content(&db);
+            drop(db);
+            let db = open(&directory).unwrap();
+            assert_eq!((content(&db), layout(&db)), (first, expected.clone()), "version {version}");
+            drop(db);
+            std::fs::remove_dir_all(directory).unwrap();
+        }
+    }
+}

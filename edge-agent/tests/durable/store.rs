@@ -350,3 +350,30 @@ fn a_log_of_version_1_goes_on_its_rows_are_its_first_epoch() {
     assert_eq!(rows.len(), 5 + 1, "five seconds and the absence");
     assert_eq!(all_rows(&mut store, Lane::Alarm).len(), 3 + 2);
 }
+
+#[test]
+fn a_log_of_version_2_goes_on_with_both_its_epochs() {
+    let place = Place::new();
+    let old = rusqlite::Connection::open(log_file(&place)).unwrap();
+    old.execute_batch(include_str!("log-v2.sql")).unwrap();
+    drop(old);
+    let mut store = Store::open(settings(&place), at(200));
+    assert!(store.trouble().is_none() && set_aside(&place) == 0);
+    let log = store.log();
+    let epochs = [8_898_686_516_400_863_482, 8_671_566_017_996_309_306].map(Epoch);
+    assert_eq!((log.predecessor, log.first.alarm, log.first.numeric), (Some(epochs[1]), 5, 10));
+    assert_eq!((log.confirmed.numeric, log.confirmed_by.as_deref()), (2, Some("00c0ffee00c0ffee")));
+    let mut decoder = Decoder::new();
+    let rows = all_rows(&mut store, Lane::Numeric);
+    for row in &rows {
+        let owner = match row.seq {
+            0..5 => epochs[0],
+            5..10 => epochs[1],
+            _ => log.epoch,
+        };
+        let (block, _) = decoder.decode(&row.bytes).unwrap();
+        assert_eq!((block.header.epoch, block.header.seq), (owner, row.seq));
+    }
+    assert_eq!(rows.len(), 10 + 1, "what was there and the absence");
+    assert_eq!(all_rows(&mut store, Lane::Waveform).len(), 5 + 1);
+}
