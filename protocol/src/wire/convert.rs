@@ -163,6 +163,7 @@ pub fn limit_set_out(set: &LimitSet, author: &str, profile: &str, bed: &str) -> 
         author: author.to_owned(),
         profile: profile.to_owned(),
         bed: bed.to_owned(),
+        stay: None,
         limits: set.limits.iter().map(limit_out).collect(),
         rates: set.rates.iter().map(rate_out).collect(),
         apnoea: set.apnoea.map(|row| downstream::Apnoea {

@@ -142,6 +142,9 @@ pub struct Limits {
     /// The bed it is for; an agent that serves another refuses it. Empty: not said.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bed: String,
+    /// The stay it was made for: it is in force in no other, and may come before that stay does. None: whichever is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stay: Option<String>,
     pub limits: Vec<Limit>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rates: Vec<Rate>,
