@@ -7,13 +7,16 @@
 //! ```
 //! A block is taken once by `(epoch, lane, seq)`. What was acknowledged is on disk; what is shown need not be.
 
+mod down;
 mod intake;
 mod lane;
 mod recall;
 mod rules;
 
+use self::down::{ALIVE_EVERY, Down};
 use self::intake::{Intake, split};
 use self::lane::{Lanes, Taken};
+use super::tended::Tended;
 use crate::feed::News;
 use crate::store::blocks::{Addition, Known};
 use crate::store::lives::Life;
@@ -31,8 +34,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The hub's heartbeat.
-const ALIVE_EVERY: Duration = Duration::from_secs(1);
 /// A store that failed to look up a hello is asked again.
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// Acknowledgements within this time go out as one.
@@ -82,6 +83,8 @@ pub enum Input {
     CommitFailed(Ticket),
     /// The bed this agent serves has changed.
     Bed(Option<String>),
+    /// What is to be said to the agent of that bed.
+    Tended(Box<Tended>),
     Timeout,
 }
 
@@ -129,6 +132,7 @@ pub struct Inbound {
     called_at: Option<Mono>,
     /// Never starts over: a commit of before a second hello must match nothing.
     next_ticket: u64,
+    down: Down,
     /// Counts what was refused, so that a broken agent does not fill the event table.
     troubles: u64,
 }
@@ -151,7 +155,6 @@ struct Open {
     /// Of earlier epochs: those of the last recall.
     recalled: Vec<Lanes>,
     decoder: Decoder,
-    alive_at: Mono,
     /// None: nothing to acknowledge.
     ack_at: Option<Mono>,
     acked_at: Mono,
@@ -183,6 +186,7 @@ impl Inbound {
             open_at: None,
             called_at: None,
             next_ticket: 0,
+            down: Down::default(),
             troubles: 0,
         }
     }
@@ -209,6 +213,7 @@ impl Inbound {
             Input::LookupFailed => {}
             Input::CommitFailed(ticket) => self.not_committed(ticket),
             Input::Bed(bed) => self.bed_changed(now, bed),
+            Input::Tended(tended) => self.down.take(now.mono, *tended),
             Input::Timeout => {}
         }
         self.on_time(now);
@@ -232,7 +237,7 @@ impl Inbound {
     fn deadline(&self) -> Mono {
         let silent = self.heard + SILENT_AFTER;
         match &self.phase {
-            Phase::Open(open) => open.ack_at.unwrap_or(silent).min(open.alive_at).min(silent),
+            Phase::Open(open) => open.ack_at.unwrap_or(silent).min(self.down.deadline()).min(silent),
             _ => self.open_at.unwrap_or(silent).min(silent),
         }
     }
@@ -247,20 +252,8 @@ impl Inbound {
             self.open_at = None;
             self.outputs.push_back(Output::Open((**life).clone()));
         }
-        let is_stuck = self.is_stuck(now.mono);
+        self.say(now);
         let Phase::Open(open) = &mut self.phase else { return };
-        if now.mono >= open.alive_at {
-            open.alive_at = now.mono + ALIVE_EVERY;
-            if !is_stuck {
-                let alive = Alive {
-                    store: self.rules.store.to_string(),
-                    hub_wall_us: now.wall.0,
-                    watch: None,
-                    stay: None,
-                };
-                self.outputs.push_back(Output::Send(Downstream::Alive, json(&alive)));
-            }
-        }
         if open.ack_at.is_some_and(|at| now.mono >= at) {
             open.ack_at = None;
             open.acked_at = now.mono;
@@ -296,7 +289,10 @@ impl Inbound {
                 None => self.trouble("malformed", "an announce that cannot be read"),
             },
             Upstream::Status => match parse::<Status>(&payload) {
-                Some(status) if self.is_of_this_epoch(&status.epoch) => self.show(News::Status(status)),
+                Some(status) if self.is_of_this_epoch(&status.epoch) => {
+                    self.down.confirms(&status);
+                    self.show(News::Status(status));
+                }
                 Some(_) => {}
                 None => self.trouble("malformed", "a status that cannot be read"),
             },
@@ -350,7 +346,7 @@ impl Inbound {
             wire: WIRE_VERSION,
             store: self.rules.store.to_string(),
             hub_wall_us: now.wall.0,
-            bed,
+            bed: bed.clone(),
             acks: lanes.acks(),
             limits: None,
             refused: refused.clone(),
@@ -363,12 +359,12 @@ impl Inbound {
             self.outputs.push_back(Output::Show(News::Disconnected { why: "its data is not taken here" }));
         }
         self.connected = refused.is_none();
+        self.down.hello(now.mono, bed);
         self.phase = Phase::Open(Box::new(Open {
             refused,
             lanes,
             recalled: Vec::new(),
             decoder: Decoder::new(),
-            alive_at: now.mono,
             ack_at: None,
             acked_at: now.mono,
         }));
@@ -461,6 +457,7 @@ impl Inbound {
     }
 
     fn bed_changed(&mut self, now: Now, bed: Option<String>) {
+        self.down.serve(bed.clone());
         let Phase::Open(open) = &self.phase else { return };
         let welcome = Welcome {
             wire: WIRE_VERSION,

@@ -16,6 +16,8 @@ pub mod quota;
 pub mod recent;
 pub mod roll;
 pub mod run;
+pub mod tended;
+pub mod tending;
 
 use crate::feed::Item;
 use crate::ledger::Outbox;
@@ -40,6 +42,7 @@ pub struct House {
     pub rules: inbound::Rules,
     pub feed: mpsc::Sender<Item>,
     pub recent: recent::run::Recent,
+    pub tending: tending::run::Tending,
     roll: Arc<Mutex<Roll>>,
     /// Whether the last commit held.
     stores: AtomicBool,
@@ -55,6 +58,7 @@ impl House {
             rules,
             feed,
             recent: recent::run::Recent::default(),
+            tending: tending::run::Tending::default(),
             roll: Arc::default(),
             stores: AtomicBool::new(true),
             outboxes: Mutex::default(),

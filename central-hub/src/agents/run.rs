@@ -210,6 +210,7 @@ struct Link {
 /// What woke the connection.
 enum Woken {
     Read(std::io::Result<usize>),
+    /// Of the store; None: there is something to say.
     Answer(Option<Answer>),
     Time,
     Stop,
@@ -258,7 +259,7 @@ impl Link {
             let wake_at = conversation.wake_at().min(self.endpoint_deadline()).min(self.now() + RENEW_EVERY);
             let woken = tokio::select! {
                 read = self.stream.read(&mut buffer), if paused_until.is_none() => Woken::Read(read),
-                answer = conversation.answer(), if conversation.is_waiting() => Woken::Answer(answer),
+                answer = conversation.woken() => Woken::Answer(answer),
                 () = sleep_until(self.house.clock.instant(paused_until.map_or(wake_at, |at| at.min(wake_at))).into()) => Woken::Time,
                 () = stop.requested() => Woken::Stop,
             };

@@ -135,6 +135,7 @@ impl Session {
     async fn run(&mut self) -> Result<Never> {
         self.client.subscribe(up_filter(), QoS::AtLeastOnce).await?;
         let mut look_at = self.now();
+        let mut urgent = self.house.tending.urgent();
         loop {
             let wake_at =
                 self.conversations.values().map(Conversation::wake_at).min().unwrap_or(Mono(u64::MAX));
@@ -143,6 +144,10 @@ impl Session {
                 event = self.events.recv() => self.event(reported(event)?).await?,
                 (agent, answer) = next_answer(&mut self.conversations) => self.answered(agent, answer).await?,
                 () = sleep_until(self.house.clock.instant(wake_at).into()) => self.on_time(&mut look_at).await?,
+                Ok(()) = urgent.changed() => {
+                    look_at = self.now();
+                    self.on_time(&mut look_at).await?;
+                }
             }
         }
     }

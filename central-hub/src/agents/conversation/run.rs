@@ -2,6 +2,7 @@
 
 use crate::agents::House;
 use crate::agents::inbound::{Inbound, Input, Output, Receipt, Refusal, Ticket};
+use crate::agents::tended::Tended;
 use crate::feed::Item;
 use crate::store::blocks;
 use crate::store::events::Event;
@@ -16,6 +17,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use rusqlite::Connection;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 pub struct Conversation {
     agent: AgentId,
@@ -23,6 +25,8 @@ pub struct Conversation {
     inbound: Inbound,
     /// What the store still has to answer, in the order asked.
     answers: FuturesOrdered<BoxFuture<'static, Answer>>,
+    /// What is to be said at the bed; None: it serves none.
+    tended: Option<watch::Receiver<Tended>>,
     house: Arc<House>,
     wake_at: Mono,
 }
@@ -47,7 +51,9 @@ impl Conversation {
     pub fn new(agent: AgentId, bed: Option<String>, house: Arc<House>) -> Self {
         let now = house.clock.now();
         let inbound = Inbound::new(agent.clone(), house.rules.clone(), now);
-        Self { agent, bed, inbound, answers: FuturesOrdered::new(), house, wake_at: now.mono }
+        let tended = bed.as_deref().map(|bed| house.tending.follow(bed));
+        let answers = FuturesOrdered::new();
+        Self { agent, bed, inbound, answers, tended, house, wake_at: now.mono }
     }
 
     /// When to come back with [`Input::Timeout`].
@@ -108,7 +114,39 @@ impl Conversation {
     pub async fn bed_is(&mut self, bed: Option<String>, acts: &mut Vec<Act>) {
         if self.bed != bed {
             self.bed.clone_from(&bed);
+            self.tended = bed.as_deref().map(|bed| self.house.tending.follow(bed));
             self.handle(Input::Bed(bed), acts).await;
+        }
+        self.say(acts).await;
+    }
+
+    /// The store's next answer, or None when there is something else to be said at the bed. Nothing is lost if this is dropped.
+    pub async fn woken(&mut self) -> Option<Answer> {
+        let (answers, tended) = (&mut self.answers, &mut self.tended);
+        let is_waiting = !answers.is_empty();
+        let changed = async {
+            match tended {
+                // An error cannot be: the hub holds the sender as long as this.
+                Some(tended) => {
+                    let _ = tended.changed().await;
+                    // Seen by [`Self::say`] alone.
+                    tended.mark_changed();
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = answers.next(), if is_waiting => answer,
+            () = changed => None,
+        }
+    }
+
+    /// Hands on what is to be said at the bed, if it is news.
+    pub async fn say(&mut self, acts: &mut Vec<Act>) {
+        let Some(following) = &mut self.tended else { return };
+        if following.has_changed().unwrap_or(false) {
+            let tended = following.borrow_and_update().clone();
+            self.handle(Input::Tended(Box::new(tended)), acts).await;
         }
     }
 

@@ -1,14 +1,17 @@
 //! The intake in virtual time, with a store that answers when a test wants it to.
 
 use super::{Inbound, Input, Output, Receipt, Refusal, Rules, Ticket};
+use crate::agents::tended::Tended;
 use crate::feed::News;
 use crate::store::blocks::{Addition, Known, Source};
 use bytes::Bytes;
 use cotside_protocol::model::{Code, Decimal, Mono, Now, Pace, Provenance, Quality, Site, Wall};
 use cotside_protocol::wire::block::{Body, Channel, Encoder, Epoch, Header, Sample};
+use cotside_protocol::wire::downstream::{Act, Command, Limits, Stay, Watch};
 use cotside_protocol::wire::topic::{AgentId, Downstream, Lane, Upstream};
 use cotside_protocol::wire::watermark::Watermark;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An agent, the hub's intake for it, and everything the intake said since the last look.
@@ -373,4 +376,129 @@ fn what_is_held_of_an_earlier_epoch_does_not_answer_a_later_hello() {
     assert_eq!(welcomes(&scene), 0);
     scene.opened_of(8, 0);
     assert_eq!(welcomes(&scene), 1);
+}
+
+fn watched(epoch: u64, beat: Option<u64>) -> Tended {
+    let why = if beat.is_some() { String::new() } else { "no station covers this bed".to_owned() };
+    Tended { watch: Some(Watch { epoch: format!("{epoch:016x}"), beat, why }), ..Tended::default() }
+}
+
+fn command(id: &str, bed: &str, expires_us: i64) -> Command {
+    Command {
+        id: id.to_owned(),
+        bed: bed.to_owned(),
+        by: "ana".to_owned(),
+        station: None,
+        issued_us: 0,
+        expires_us,
+        act: Act::EndPause,
+    }
+}
+
+fn limits(version: u64, bed: &str) -> Tended {
+    let limits = Limits { version, bed: bed.to_owned(), ..Limits::default() };
+    Tended { limits: Some(Arc::new(limits)), ..Tended::default() }
+}
+
+impl Scene {
+    fn tend(&mut self, tended: Tended) {
+        self.give(Input::Tended(Box::new(tended)));
+    }
+
+    fn status(&mut self, in_force: Option<u64>) {
+        let limits = in_force.map(|version| json!({ "version": version, "author": "x", "limits": [] }));
+        let status = json!({
+            "epoch": format!("{:016x}", 7), "wall_us": 0, "links": [], "limits": limits,
+            "outbox": { "waiting_rows": 0, "waiting_bytes": 0, "oldest_ms": 0, "dropped_rows": 0 },
+        });
+        self.message(Upstream::Status, status.to_string().into_bytes());
+    }
+}
+
+#[test]
+fn h5_the_end_of_coverage_is_said_at_once_and_its_progress_with_the_heartbeat() {
+    let mut scene = Scene::open();
+    scene.tend(watched(7, Some(4)));
+    scene.pass(Duration::from_millis(300));
+    assert_eq!(scene.sent(Downstream::Alive).last().unwrap()["watch"]["beat"], 4);
+    scene.said.clear();
+    for beat in 5..25 {
+        scene.tend(watched(7, Some(beat)));
+        scene.pass(Duration::from_millis(50));
+    }
+    assert!(
+        (3..=5).contains(&scene.sent(Downstream::Alive).len()),
+        "a heartbeat is no answer to each receipt"
+    );
+    scene.said.clear();
+    scene.tend(watched(7, None));
+    let alive = scene.sent(Downstream::Alive);
+    assert_eq!((alive.len(), &alive[0]["watch"]["why"]), (1, &json!("no station covers this bed")));
+    assert!(alive[0]["watch"]["beat"].is_null());
+}
+
+#[test]
+fn h5_a_lease_of_an_earlier_epoch_is_no_lease_of_this_one() {
+    let mut scene = Scene::open();
+    scene.tend(watched(6, Some(1_000)));
+    scene.pass(Duration::from_secs(1));
+    let alive = scene.sent(Downstream::Alive);
+    let watch = &alive.last().unwrap()["watch"];
+    assert!(watch["beat"].is_null() && watch["why"] != "" && watch["epoch"] == format!("{:016x}", 7));
+}
+
+#[test]
+fn a_command_is_sent_once_a_connection_to_the_bed_it_is_for_and_not_after_its_time() {
+    let mut scene = Scene::open();
+    let in_time = scene.now.wall.0 + 10_000_000;
+    let commands = vec![
+        command("a", "01", in_time),
+        command("b", "02", in_time),
+        command("c", "01", scene.now.wall.0 - 1),
+    ];
+    let tended = Tended { commands, ..Tended::default() };
+    scene.tend(tended.clone());
+    scene.pass(Duration::from_secs(2));
+    scene.tend(tended);
+    let names = |scene: &Scene| -> Vec<String> {
+        scene.sent(Downstream::Command).iter().map(|sent| sent["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&scene), ["a"]);
+    // Whoever was cut off before it arrived gets it again.
+    scene.hello();
+    scene.opened();
+    scene.pass(Duration::from_millis(10));
+    assert_eq!(names(&scene), ["a", "a"]);
+}
+
+#[test]
+fn h4_limits_are_pushed_only_after_the_agent_has_said_what_it_has_and_only_over_a_lower_version() {
+    let mut scene = Scene::open();
+    scene.tend(limits(8, "01"));
+    scene.pass(Duration::from_secs(3));
+    assert_eq!(scene.sent(Downstream::Limits).len(), 0);
+    // The hub was set back: what the bed has is newer.
+    scene.status(Some(9));
+    assert_eq!(scene.sent(Downstream::Limits).len(), 0);
+    scene.tend(limits(10, "01"));
+    assert_eq!(scene.sent(Downstream::Limits)[0]["version"], 10);
+    for _ in 0..11 {
+        scene.pass(Duration::from_secs(1));
+        scene.status(Some(9));
+    }
+    assert_eq!(scene.sent(Downstream::Limits).len(), 2, "again after ten seconds while another is in force");
+    scene.status(Some(10));
+    scene.tend(limits(11, "02"));
+    scene.pass(Duration::from_secs(1));
+    assert_eq!(scene.sent(Downstream::Limits).len(), 2, "a set for another bed goes to nobody");
+}
+
+#[test]
+fn h2_who_lies_there_is_said_with_every_heartbeat_and_a_change_at_once() {
+    let mut scene = Scene::open();
+    scene.tend(Tended { stay: Some(Stay { id: Some("s1".into()) }), ..Tended::default() });
+    assert_eq!(scene.sent(Downstream::Alive).last().unwrap()["stay"]["id"], "s1");
+    scene.pass(Duration::from_millis(100));
+    scene.tend(Tended { stay: Some(Stay { id: None }), ..Tended::default() });
+    assert_eq!(scene.sent(Downstream::Alive).last().unwrap()["stay"], json!({ "id": null }));
 }
