@@ -3,6 +3,7 @@
 //! No type here is serialisable: what leaves the process is converted in [`crate::wire`].
 
 mod alarm;
+mod envelope;
 mod event;
 mod parameter;
 mod text;
@@ -13,6 +14,7 @@ pub use alarm::{
     Alarm, AlarmKind, Apnoea, Combined, Condition, Depth, Ended, EpisodeId, Inactivation, Limit, LimitSet,
     LimitSide, Priority, Rate, Responsibility,
 };
+pub use envelope::{Bound, Envelope, LIMITS_MAX, RATES_MAX, beyond};
 pub use event::{
     Alert, AlertPhase, DeviceTime, Event, Identity, Ignored, Malformed, NO_SAMPLE, Numeric, StoreToken,
     Tally, Waveform, Zone,
