@@ -4,6 +4,7 @@
 mod channel;
 mod engine;
 mod episode;
+mod person;
 mod policy;
 mod rule;
 
@@ -11,5 +12,6 @@ mod rule;
 mod scenarios;
 
 pub use engine::{Engine, Input};
+pub use person::{Act, Pause, Refused, Standby};
 pub use policy::Policy;
 pub use rule::{LinkCondition, Rule};

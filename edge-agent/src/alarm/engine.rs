@@ -5,11 +5,12 @@
 
 use super::channel::{Channels, Reading};
 use super::episode::{Episode, Finding};
+use super::person::{Act, Pause, Refused, Standby};
 use super::policy::Policy;
 use super::rule::{LinkCondition, Rule, Side};
 use cotside_protocol::model::{
-    Alarm, Code, DeviceText, EpisodeId, Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority,
-    Quality, Site, parameter,
+    Alarm, AlarmKind, Alert, Code, DeviceText, EpisodeId, Kind, Limit, LimitSet, LimitSide, Mono, Now,
+    Numeric, Pace, Priority, Quality, Site, parameter,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -40,6 +41,17 @@ pub enum Input<'a> {
     Limits(&'a LimitSet),
     /// A set of limits was refused, in words; None: the last one given is in force.
     LimitsRefused(Option<&'a str>),
+    /// Defaults are in force where others were: LIMITS RESET until a person accepts them (hazard H4).
+    LimitsReset(bool),
+    /// The device's own alarm: every time that it says so, not only at the first.
+    Alert {
+        link: u8,
+        alert: &'a Alert,
+    },
+    /// An alarm of the patient was announced and nobody confirmed it in time, in words why; None: all are confirmed.
+    Undelivered(Option<&'a str>),
+    /// Another patient lies here, or none: all that is of the last one ends (hazard H2).
+    TurnOver,
     Timeout,
 }
 
@@ -54,6 +66,10 @@ pub struct Engine {
     clock: Option<String>,
     store: Option<String>,
     limits_refused: Option<String>,
+    limits_reset: bool,
+    undelivered: Option<String>,
+    pause: Option<Pause>,
+    standby: Option<Standby>,
     hub: Option<HubLost>,
     episodes: BTreeMap<Rule, Episode>,
     changes: VecDeque<Alarm>,
@@ -124,6 +140,10 @@ impl Engine {
             clock: None,
             store: None,
             limits_refused: None,
+            limits_reset: false,
+            undelivered: None,
+            pause: None,
+            standby: None,
             hub: None,
             episodes: BTreeMap::new(),
             changes: VecDeque::new(),
@@ -133,12 +153,12 @@ impl Engine {
         }
     }
 
-    /// Takes over from a life that ended with these rules delaying or active.
-    pub fn resume(&mut self, rules: impl IntoIterator<Item = Rule>) {
-        self.resumed.extend(rules);
+    /// Takes over from the last life, whose [`Self::kept`] this is.
+    pub fn resume(&mut self, _now: Now, kept: &str) {
+        self.resumed.extend(kept.lines().filter_map(Rule::from_kept));
     }
 
-    /// Lines that name the limit rules with an open episode, for the next life.
+    /// Lines for the next life: what is open, and what people have said of it.
     pub fn kept(&self) -> String {
         let open = self.episodes.keys().chain(&self.resumed).copied().collect::<BTreeSet<_>>();
         open.into_iter().filter_map(Rule::kept).map(|line| line + "\n").collect()
@@ -163,10 +183,74 @@ impl Engine {
             }
             Input::Limits(set) => self.set = set.clone(),
             Input::LimitsRefused(words) => self.limits_refused = words.map(str::to_owned),
-            Input::Timeout => {}
+            Input::LimitsReset(is_reset) => self.limits_reset = is_reset,
+            Input::Alert { .. } | Input::Timeout => {}
+            Input::Undelivered(words) => self.undelivered = words.map(str::to_owned),
+            Input::TurnOver => self.turn_over(now),
         }
         let verdicts = self.verdicts(now.mono);
         self.settle(now, verdicts);
+    }
+
+    /// A person's word: applied at once, or refused and nothing has changed.
+    pub fn act(&mut self, now: Now, by: &DeviceText, act: &Act) -> Result<(), Refused> {
+        match act {
+            Act::Acknowledge { episode, version } => self.acknowledge(now, by, *episode, *version)?,
+            Act::Reset { .. } => return Err(Refused::NotAllowed),
+            Act::PauseAudio(span) if span.is_zero() || *span > self.policy.pause_max => {
+                return Err(Refused::NotAllowed);
+            }
+            Act::Standby(span, _) if span.is_zero() || *span > self.policy.standby_max => {
+                return Err(Refused::NotAllowed);
+            }
+            Act::PauseAudio(span) => {
+                let open = self.episodes.values().map(|episode| episode.alarm().priority);
+                let up_to = open.fold(Priority::Medium, Priority::max);
+                let (until, ends_at) = (now.wall + *span, now.mono + *span);
+                self.pause = Some(Pause { until, by: by.clone(), up_to, ends_at });
+            }
+            Act::Standby(span, reason) => {
+                let (until, ends_at) = (now.wall + *span, now.mono + *span);
+                self.standby = Some(Standby { until, by: by.clone(), reason: reason.clone(), ends_at });
+            }
+            Act::EndPause => self.pause = None,
+            Act::EndStandby => self.standby = None,
+            Act::AcceptLimits => self.limits_reset = false,
+        }
+        self.handle(now, Input::Timeout);
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, now: Now, by: &DeviceText, id: EpisodeId, version: u32) -> Result<(), Refused> {
+        let found = self.episodes.values_mut().find(|episode| episode.alarm().episode == id);
+        let episode = found.ok_or(Refused::Unknown)?;
+        if version < episode.alarm().attention {
+            return Err(Refused::Superseded);
+        }
+        if episode.acknowledge(now, by) {
+            self.changes.push_back(episode.alarm());
+        }
+        Ok(())
+    }
+
+    /// The sound of the bed is off.
+    pub fn pause(&self) -> Option<&Pause> {
+        self.pause.as_ref()
+    }
+
+    /// The patient's alarms are held back.
+    pub fn standby(&self) -> Option<&Standby> {
+        self.standby.as_ref()
+    }
+
+    fn turn_over(&mut self, now: Now) {
+        self.channels.clear();
+        self.resumed.clear();
+        (self.pause, self.standby) = (None, None);
+        let of_patient = |rule: &Rule| rule.kind() == AlarmKind::Physiological || rule.channel().is_some();
+        for rule in self.episodes.keys().copied().filter(of_patient).collect::<Vec<_>>() {
+            self.end(now, rule);
+        }
     }
 
     /// Drain until None: every change of every episode, in order.
@@ -192,7 +276,9 @@ impl Engine {
             self.hub.iter().map(|lost| lost.since + self.policy.hub_lost_rises_after).filter(|at| *at > now);
         let excused =
             self.links.values().map(|link| link.live_at + self.policy.fresh_for).filter(|at| *at > now);
-        delays.chain(ages).chain(hub).chain(excused).min()
+        let pause = self.pause.iter().map(|pause| pause.ends_at);
+        let standby = self.standby.iter().map(|standby| standby.ends_at);
+        delays.chain(ages).chain(hub).chain(excused).chain(pause).chain(standby).min()
     }
 
     /// The link whose channel of a parameter counts now, for the limits and for the tile.
@@ -228,6 +314,8 @@ impl Engine {
 
     /// Moves the episodes to what the rules say of the present.
     fn settle(&mut self, now: Now, verdicts: Vec<(Rule, Verdict)>) {
+        self.pause.take_if(|pause| pause.ends_at <= now.mono);
+        self.standby.take_if(|standby| standby.ends_at <= now.mono);
         for (rule, verdict) in verdicts {
             match (verdict, self.episodes.get_mut(&rule)) {
                 (Verdict::Unknown, _) => {}
@@ -280,6 +368,7 @@ impl Engine {
         verdicts.push((Rule::Clock, self.judge_clock()));
         verdicts.push((Rule::StoreTrouble, self.judge_store()));
         verdicts.push((Rule::LimitsRefused, self.judge_limits()));
+        verdicts.push((Rule::LimitsReset, self.judge_limits_reset()));
         verdicts.push((Rule::HubLost, self.judge_hub(now)));
         // A rule that nobody speaks of any more (its limit is gone) has no condition.
         for rule in self.episodes.keys() {
@@ -386,7 +475,19 @@ impl Engine {
         })
     }
 
+    fn judge_limits_reset(&self) -> Verdict {
+        if !self.limits_reset {
+            return Verdict::False;
+        }
+        let text = "LIMITS RESET: accept those in force, or set others".to_owned();
+        Verdict::True(Finding { priority: self.policy.limits_refused, ..technical(text) })
+    }
+
     fn judge_hub(&self, now: Mono) -> Verdict {
+        if let Some(words) = &self.undelivered {
+            let text = format!("NO CENTRAL MONITORING: {words}");
+            return Verdict::True(Finding { priority: Priority::Medium, ..technical(text) });
+        }
         self.hub.as_ref().map_or(Verdict::False, |lost| {
             let has_risen = now >= lost.since + self.policy.hub_lost_rises_after;
             Verdict::True(Finding {

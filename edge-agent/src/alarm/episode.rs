@@ -24,6 +24,7 @@ pub(super) struct Episode {
     rule: Rule,
     finding: Finding,
     onset_at: Wall,
+    acknowledged: Option<(Wall, DeviceText)>,
     state: State,
 }
 
@@ -42,6 +43,7 @@ impl Episode {
             version: 1,
             rule,
             onset_at: now.wall,
+            acknowledged: None,
             state: State::Delaying { since: now.mono },
             finding,
         };
@@ -83,6 +85,16 @@ impl Episode {
         is_worse || is_news
     }
 
+    /// False: somebody did before.
+    pub(super) fn acknowledge(&mut self, now: Now, by: &DeviceText) -> bool {
+        let is_first = self.acknowledged.is_none();
+        if is_first {
+            self.version += 1;
+            self.acknowledged = Some((now.wall, by.clone()));
+        }
+        is_first
+    }
+
     pub(super) fn end(&mut self, now: Now) {
         let activated_at = match self.state {
             State::Delaying { .. } => None,
@@ -108,7 +120,10 @@ impl Episode {
             kind: self.rule.kind(),
             priority: self.finding.priority,
             condition,
-            inactivation: Inactivation::Enabled,
+            inactivation: self
+                .acknowledged
+                .clone()
+                .map_or(Inactivation::Enabled, |(at, by)| Inactivation::Acknowledged { at, by }),
             code: channel.map(|(code, _)| code),
             site: channel.map_or(Site::Unspecified, |(_, site)| site),
             value: self.finding.value,

@@ -13,12 +13,16 @@ pub struct Policy {
     pub link_settles: Duration,
     /// A port that fails is tried again this soon; a shorter break is none.
     pub link_blinks: Duration,
-    /// The hub may be unheard this long; the length of its lease.
+    /// The hub may be unheard this long; the length of its lease. Zero where whoever says that it is lost has waited for that.
     pub hub_lease: Duration,
     /// Losing the hub starts quietly and rises after this (hazard H8).
     pub hub_lost_rises_after: Duration,
     /// A clock that is not set yet may be set by the network so soon after the start.
     pub clock_settles: Duration,
+    /// The sound of a bed may be paused for so long at a time.
+    pub pause_max: Duration,
+    /// A procedure may hold back the patient's alarms for so long.
+    pub standby_max: Duration,
     pub link_lost: Priority,
     pub wrong_device: Priority,
     pub not_measured: Priority,
@@ -38,6 +42,8 @@ impl Default for Policy {
             hub_lease: Duration::from_secs(8),
             hub_lost_rises_after: Duration::from_secs(60),
             clock_settles: Duration::from_secs(60),
+            pause_max: Duration::from_secs(120),
+            standby_max: Duration::from_secs(60 * 60),
             link_lost: Priority::Medium,
             wrong_device: Priority::High,
             not_measured: Priority::Medium,

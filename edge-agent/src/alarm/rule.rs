@@ -25,6 +25,8 @@ pub enum Rule {
     StoreTrouble,
     /// The hub sent limits that this agent does not apply.
     LimitsRefused,
+    /// The profile's defaults are in force where others were, until a person accepts them (hazard H4).
+    LimitsReset,
     /// No hub listens.
     HubLost,
 }
@@ -80,6 +82,7 @@ impl Rule {
             Self::Clock => "clock",
             Self::StoreTrouble => "store-trouble",
             Self::LimitsRefused => "limits-refused",
+            Self::LimitsReset => "limits-reset",
             Self::HubLost => "hub-lost",
         }
     }

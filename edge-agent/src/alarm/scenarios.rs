@@ -3,7 +3,7 @@
 //! `+12s spo2 84` a value; `84!` marked invalid, `84?` questionable, `84a` unit assumed, `84s` a setting, `84t` trend, `84e` a single
 //! measurement, `84d` demonstration, `--` none. `+5s link silent words`, `+5s store words|ok`, `+5s hub words|ok`. `+60s` lets time pass.
 
-use super::{Engine, Input, LinkCondition, Policy, Rule};
+use super::{Engine, Input, LinkCondition, Policy};
 use cotside_protocol::model::{
     Alarm, Code, Condition, Decimal, Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority,
     Quality, Site, Wall, parameter,
@@ -353,7 +353,7 @@ fn h9_what_a_restart_cut_off_alarms_at_once_if_it_still_holds() {
     assert_eq!(kept, "150456 - low high\n");
     let after = |value: &str| {
         let mut engine = engine();
-        engine.resume(kept.lines().filter_map(Rule::from_kept));
+        engine.resume(START, &kept);
         assert_eq!(engine.kept(), kept, "a crash loop shorter than the delay forgets nothing");
         engine.handle(START, Input::Numeric { link: 0, numeric: &numeric("spo2", value) });
         (engine.poll().map(|alarm| alarm.condition), engine.kept())

@@ -191,7 +191,7 @@ impl Bed {
             let words = "LIMITS RESET: the hub's set is damaged, the configuration's is in force";
             self.engine.handle(now, Alarming::LimitsRefused(Some(words)));
         }
-        self.engine.resume(kept.rules);
+        self.engine.resume(now, &kept.episodes);
         self.kept = self.engine.kept();
     }
 
@@ -295,6 +295,7 @@ impl Bed {
     }
 
     fn alert(&mut self, at: Now, link: LinkIndex, alert: Alert) {
+        self.engine.handle(at, Alarming::Alert { link, alert: &alert });
         let key = (link, alert.code, alert.source.map(|code| code.0));
         if self.alerts.get(&key) == Some(&alert) {
             return;

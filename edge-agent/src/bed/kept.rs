@@ -4,7 +4,6 @@
 //! A kept text is a line with its checksum, then the text; a file cut short by a power failure is known as such.
 
 use super::gap::OpenGap;
-use crate::alarm::Rule;
 use crate::row::LinkIndex;
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::block::Gap;
@@ -23,8 +22,8 @@ pub enum Keep {
 /// What was kept by the agent's last life.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// Rules whose episodes were open: what still holds alarms at once.
-    pub rules: Vec<Rule>,
+    /// The engine's own lines: what was open, and what people had said of it.
+    pub episodes: String,
     pub limits: Option<Limits>,
     /// There was a set of limits, and no copy of it can be read.
     pub limits_lost: bool,
@@ -51,7 +50,7 @@ impl Kept {
         let (limits, has_limits) = read(directory, Keep::Limits);
         let limits: Option<Limits> = limits.and_then(|text| serde_json::from_str(&text).ok());
         Self {
-            rules: episodes.unwrap_or_default().lines().filter_map(Rule::from_kept).collect(),
+            episodes: episodes.unwrap_or_default(),
             limits_lost: has_limits && limits.is_none(),
             limits,
             gaps: gaps.unwrap_or_default().lines().filter_map(OpenGap::from_kept).collect(),
