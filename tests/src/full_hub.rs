@@ -3,9 +3,10 @@
 use crate::bad_store::{FILLER, fill};
 use crate::counting::Sent;
 use crate::image::Image;
-use crate::kill_nine::{counting_bed, drain};
+use crate::kill_nine::{READY_WITHIN, counting_bed, drain};
 use crate::ledger::Ledger;
 use anyhow::{Result, ensure};
+use cotside_simulators::process::output;
 use cotside_simulators::station::Station;
 use cotside_simulators::unit::{Plan, Unit};
 use serde_json::Value;
@@ -19,6 +20,13 @@ const TURNS_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A value of a device that speaks ten times a second.
 const FRESH_MS: u64 = 3000;
+
+/// How a hub ends while its disk is full.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Killed,
+    Stopped,
+}
 
 pub async fn run(binaries: &Path, dir: &Path) -> Result<Vec<(String, Ledger)>> {
     let disk = Image::make(&dir.join("centre"), DISK_BYTES).await?;
@@ -43,9 +51,35 @@ pub async fn run(binaries: &Path, dir: &Path) -> Result<Vec<(String, Ledger)>> {
     tokio::time::sleep(FULL_FOR).await;
     turns(&unit, &station, |seen| is_fresh(seen) && seen["store_ok"] == false).await?;
     ensure!(unit.hub.is_running() && unit.agents[0].is_running(), "a full disk ended a process");
-    fs::remove_file(disk.at.join(FILLER))?;
+    for how in [Ending::Killed, Ending::Stopped] {
+        match how {
+            Ending::Killed => unit.hub.kill().await?,
+            Ending::Stopped => ensure!(unit.hub.stop().await? == 0, "a full disk is no reason not to stop"),
+        }
+        // What the hub gave back on its way out is somebody else's.
+        fill(&disk.at.join(format!("{FILLER}-{how:?}")))?;
+        unit.hub.start()?;
+        unit.hub.ready_within(READY_WITHIN).await?;
+        // So is what a start on a full disk had given back.
+        fill(&disk.at.join(format!("{FILLER}-{how:?}-again")))?;
+        turns(&unit, &station, |seen| is_fresh(seen) && seen["store_ok"] == false).await?;
+    }
+    for how in ["", "-Killed", "-Killed-again", "-Stopped", "-Stopped-again"] {
+        fs::remove_file(disk.at.join(format!("{FILLER}{how}")))?;
+    }
     turns(&unit, &station, |seen| is_fresh(seen) && seen["store_ok"] == true).await?;
     let ledgers = drain(&unit, &sent).await?;
+    let config = unit.dir.join("hub/hub.toml");
+    let events = ["events".as_ref(), "--config".as_ref(), config.as_os_str()];
+    let deadline = unit.clock.now().mono + TURNS_WITHIN;
+    loop {
+        let said = output(&binaries.join("central-hub"), events).await?;
+        if said.contains("store-failed") && said.contains("nothing was stored for") {
+            break;
+        }
+        ensure!(unit.clock.now().mono < deadline, "no event says that nothing was stored: {said}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     drop(unit);
     Ok(ledgers)
 }

@@ -1,6 +1,7 @@
 //! The whole system in few binaries: house rules, a unit in virtual time, real processes, figures.
 
 pub mod archive;
+pub mod bad_hub;
 pub mod bad_store;
 pub mod bench;
 pub mod broker;

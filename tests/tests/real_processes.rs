@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it fails")]
 
 use cotside_simulators::unit::MakeBroker;
+use cotside_tests::bad_hub;
 use cotside_tests::bad_store;
 use cotside_tests::broker::mosquitto;
 use cotside_tests::cable_out;
@@ -87,6 +88,19 @@ async fn s3_with_any_bad_store_the_agent_starts_says_so_and_the_bed_is_on_the_sc
     let outcome = bad_store::run(&binaries(), &dir).await.unwrap();
     println!("bad stores\n{}", outcome.table());
     assert!(outcome.is_right(), "logs in {}", dir.display());
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_with_a_bad_store_ends_says_what_to_do_and_leaves_everything_as_it_is() {
+    let dir = place("bad-hub");
+    if let Err(why) = Image::is_possible(&dir).await {
+        println!("bad hub stores: SKIPPED, nothing is proved: they need root and loop devices: {why:#}");
+        return;
+    }
+    let found = bad_hub::run(&binaries(), &dir).await.unwrap();
+    println!("bad hub stores\n{}", bad_hub::table(&found));
+    assert!(found.iter().all(bad_hub::Found::is_right), "folders in {}", dir.display());
     std::fs::remove_dir_all(&dir).unwrap();
 }
 

@@ -46,6 +46,8 @@ pub struct House {
     roll: Arc<Mutex<Roll>>,
     /// Whether the last commit held.
     stores: AtomicBool,
+    /// What the first one that did not hold met.
+    trouble: Mutex<String>,
     /// What each agent said last that it still holds.
     outboxes: Mutex<BTreeMap<AgentId, Outbox>>,
 }
@@ -61,13 +63,28 @@ impl House {
             tending: tending::run::Tending::default(),
             roll: Arc::default(),
             stores: AtomicBool::new(true),
+            trouble: Mutex::default(),
             outboxes: Mutex::default(),
         }
     }
 
-    /// Notes whether a commit held.
-    pub fn stored(&self, held: bool) {
-        self.stores.store(held, Ordering::Relaxed);
+    /// Notes that a commit held.
+    pub fn stored(&self) {
+        self.stores.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that one did not. True: the one before it did.
+    pub fn not_stored(&self, why: &str) -> bool {
+        let is_first = self.stores.swap(false, Ordering::Relaxed);
+        if is_first {
+            why.clone_into(&mut self.trouble.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        is_first
+    }
+
+    /// What the store said when it last began to fail.
+    pub fn trouble(&self) -> String {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn stores(&self) -> bool {

@@ -40,6 +40,15 @@ const HEARD_EVERY: u64 = 10;
 /// What a busy accept (no more file descriptors) waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A store that took everything for this long works again: one event for a disk that is full by fits and starts.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// A time in which commits did not hold.
+struct Failing {
+    since: Mono,
+    last: Mono,
+}
+
 /// Accepts agents until told to stop, then says goodbye to each.
 pub async fn run(
     listener: TcpListener,
@@ -95,6 +104,7 @@ pub async fn run(
 /// Keeps the roll in step with the store. Started before the listener, so that the first agent finds its name.
 pub async fn renew(house: Arc<House>, live: Live, passed: Arc<PassedTime>, mut stop: Stop) -> Result<()> {
     let mut stored = true;
+    let mut failing: Option<Failing> = None;
     let mut marked = Vec::new();
     let mut clock_trouble = None;
     for round in 0_u64.. {
@@ -121,6 +131,20 @@ pub async fn renew(house: Arc<House>, live: Live, passed: Arc<PassedTime>, mut s
         if stored != house.stores() {
             stored = house.stores();
             live.store_ok(stored).await?;
+        }
+        if !stored {
+            let now = house.clock.now();
+            failing.get_or_insert(Failing { since: now.mono, last: now.mono }).last = now.mono;
+        } else if let Some(over) =
+            failing.take_if(|failing| house.clock.now().mono.since(failing.last) > STEADY)
+        {
+            let words = format!(
+                "nothing was stored for {} s: {}. The screens went on; the gateways kept what they recorded and send it",
+                over.last.since(over.since).as_secs() + RENEW_EVERY.as_secs(),
+                house.trouble()
+            );
+            tracing::info!(words, "the store takes everything again");
+            tell(&house, None, "store-failed", words).await;
         }
         let trouble = passed.trouble();
         if clock_trouble.is_some() != trouble.is_some() {

@@ -17,36 +17,43 @@ pub mod events;
 pub mod lives;
 pub mod marks;
 mod newest;
+mod reserve;
 mod run;
 pub mod schema;
+mod unfit;
 
 pub use newest::newest;
 pub use run::{Pending, Store, WriterEnded};
+pub use unfit::Unfit;
 
-use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
+use unfit::Why;
 
 /// How long one process waits for another's transaction (the operator's command line beside the running hub).
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Opens the store, brings it to the current schema and checks that it is whole. Creates it only if `may_create`.
-pub fn open(path: &Path, may_create: bool) -> Result<Connection> {
-    if !may_create && !path.exists() {
-        bail!("there is no store at {}: `central-hub quickstart` makes one", path.display());
-    }
+/// Opens the store and brings it to the current schema. Only if `may_create` it makes a new one, where there is none; over a store that
+/// is no good it never does.
+pub fn open(path: &Path, may_create: bool) -> Result<Connection, Unfit> {
+    let unfit = |why: Why| why.at(path);
     if may_create && !path.exists() {
         // Patients' data: readable by the hub's user only. The log beside it takes over these permissions.
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        made.with_context(|| format!("cannot create the store {}", path.display()))?;
+        made.map_err(|error| unfit(error.into()))?;
     }
-    let connection =
-        Connection::open(path).with_context(|| format!("cannot open the store {}", path.display()))?;
-    prepare(&connection).with_context(|| format!("{} cannot be used as the store", path.display()))?;
-    schema::migrate(&connection).with_context(|| format!("cannot bring {} up to date", path.display()))?;
+    unfit::reach(path).map_err(unfit)?;
+    let connection = Connection::open(path).map_err(|error| unfit(error.into()))?;
+    connection.busy_timeout(BUSY).map_err(|error| unfit(error.into()))?;
+    if !may_create {
+        // Before anything is written: preparing it would begin a store in an empty file.
+        schema::is_begun(&connection).map_err(unfit)?;
+    }
+    prepare(&connection).map_err(|error| unfit(error.into()))?;
+    schema::migrate(&connection).map_err(unfit)?;
     Ok(connection)
 }
 
@@ -61,7 +68,6 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     // FULL: what was acknowledged to anyone is on disk.
     connection.execute_batch(

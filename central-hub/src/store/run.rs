@@ -1,6 +1,6 @@
 //! The one thread that writes, gathering changes into one transaction, and the readers beside it.
 
-use super::{open, open_reader, schema};
+use super::{open, open_reader, reserve, schema, unfit};
 use anyhow::{Context, Result, anyhow};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,17 @@ type Settle = Box<dyn FnOnce(Result<(), String>) + Send>;
 impl Store {
     /// Opens the store and starts its writer. Creates the file if `may_create`.
     pub fn start(path: &Path, may_create: bool) -> Result<(Self, WriterEnded)> {
-        let connection = open(path, may_create)?;
+        let connection = match open(path, may_create) {
+            Err(unfit) if unfit.is_full() && reserve::give(path) => {
+                tracing::warn!("{unfit}. This start uses what was kept for it");
+                open(path, may_create)?
+            }
+            opened => opened?,
+        };
+        if let Err(error) = reserve::take(path) {
+            tracing::warn!(%error, "no room is kept on the disk for a start when it is full");
+        }
+        unfit::look_through(&connection).map_err(|why| why.at(path))?;
         let id = schema::store_id(&connection)?;
         let (changes, queue) = mpsc::channel(QUEUE);
         let (ended, wait) = oneshot::channel();

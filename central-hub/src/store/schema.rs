@@ -1,36 +1,51 @@
 //! The tables, as the list of steps that made them. A step once released is never edited; a new one is appended.
 
-use anyhow::{Result, bail};
+use super::unfit::Why;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
 const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES, CLOCKS];
 
-/// Names this store; another one after a restore from a backup (`central-hub restore`).
+/// `user_version` of a store that this release writes.
+const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Names this store towards agents. A copy of it that was put back has the same name.
 pub fn store_id(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |row| row.get(0))
 }
 
-pub(crate) fn migrate(connection: &Connection) -> Result<()> {
-    if version(connection)? == MIGRATIONS.len() {
+/// Whether a hub has ever written here.
+pub(super) fn is_begun(connection: &Connection) -> Result<(), Why> {
+    if version(connection)? > 0 {
+        return Ok(());
+    }
+    match connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))? {
+        0 => Err(Why::Empty),
+        _ => Err(Why::Foreign),
+    }
+}
+
+pub(crate) fn migrate(connection: &Connection) -> Result<(), Why> {
+    if version(connection)? == VERSION {
         return Ok(());
     }
     // Two processes may open a fresh store at once: the version is read again inside the write lock.
     let step = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let version = version(&step)?;
-    if version > MIGRATIONS.len() {
-        bail!("it was written by a newer release (schema {version}, this one knows {})", MIGRATIONS.len());
-    }
-    for sql in &MIGRATIONS[version..] {
+    let found = version(&step)?;
+    let missing = usize::try_from(found).ok().and_then(|done| MIGRATIONS.get(done..));
+    let Some(missing) = missing else {
+        return Err(Why::Newer { found, known: MIGRATIONS.len() });
+    };
+    for sql in missing {
         step.execute_batch(sql)?;
     }
-    step.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len())?)?;
+    step.pragma_update(None, "user_version", VERSION)?;
     step.commit()?;
     Ok(())
 }
 
-fn version(connection: &Connection) -> Result<usize> {
-    Ok(connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?.try_into()?)
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 const AGENTS_AND_BLOCKS: &str = "

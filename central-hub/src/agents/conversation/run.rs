@@ -76,15 +76,13 @@ impl Conversation {
     }
 
     pub async fn answered(&mut self, answer: Answer, acts: &mut Vec<Act>) {
-        let stored = self.house.stores();
-        self.house.stored(matches!(
-            answer,
-            Answer::Opened(Ok(_)) | Answer::Recalled(Ok(_)) | Answer::Committed(_, Ok(_))
-        ));
+        if matches!(answer, Answer::Opened(Ok(_)) | Answer::Recalled(Ok(_)) | Answer::Committed(_, Ok(_))) {
+            self.house.stored();
+        }
         let told = |error: anyhow::Error| {
             let error = format!("{error:#}");
             // Once: every row that comes until it can again says the same.
-            match stored {
+            match self.house.not_stored(&error) {
                 true => tracing::error!(agent = %self.agent, error, "nothing can be stored"),
                 false => tracing::debug!(agent = %self.agent, error, "nothing can be stored"),
             }
@@ -157,7 +155,7 @@ impl Conversation {
             match self.inbound.poll() {
                 Output::Wait(at) => {
                     if self.inbound.is_stuck(self.house.clock.now().mono) {
-                        self.house.stored(false);
+                        self.house.not_stored("a commit takes too long");
                     }
                     self.wake_at = at;
                     return;
