@@ -12,8 +12,9 @@ pub use limit::Preference;
 pub use link::{Line, Link, Place};
 
 use crate::problem::{Problem, Problems};
+use crate::rule;
 use crate::section::{Section, subtable};
-use cotside_protocol::model::{Limit, Provenance};
+use cotside_protocol::model::{Envelope, LimitSet, Provenance};
 use cotside_protocol::wire::topic::AgentId;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +34,9 @@ pub struct Agent {
     pub hub: Option<Hub>,
     pub links: Vec<Link>,
     /// In force until the hub sends a set.
-    pub limits: Vec<Limit>,
+    pub limits: LimitSet,
+    /// What this site allows; a set from the hub that goes beyond is refused.
+    pub envelope: Envelope,
     pub preferences: Vec<Preference>,
 }
 
@@ -68,7 +71,8 @@ fn agent(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Agent> {
     let hub =
         subtable(problems, root, "hub").map(|(span, table)| hub(problems, span, table, state_dir.as_deref()));
     let links = link::links(problems, root);
-    let limits = limit::limits(problems, root);
+    let limits = limit::set(problems, root);
+    let envelope = rule::envelope(problems, root);
     let names: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
     let preferences = limit::preferences(problems, root, &names);
     Some(Agent {
@@ -87,6 +91,7 @@ fn agent(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Agent> {
         state_dir: state_dir?,
         links,
         limits,
+        envelope,
         preferences,
     })
 }

@@ -6,4 +6,9 @@
 pub mod agent;
 pub mod hub;
 pub mod problem;
+pub mod profile;
 pub mod section;
+
+mod rule;
+
+pub use rule::named;

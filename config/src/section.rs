@@ -50,6 +50,7 @@ pub enum Kind {
     Texts,
     /// A text or a whole number, kept as text.
     Word,
+    Flag,
     /// Nested tables are read by the caller; here only their presence is known.
     Table,
 }
@@ -62,6 +63,7 @@ enum Value {
     Duration(Duration),
     Bytes(u64),
     Texts(Vec<String>),
+    Flag(bool),
 }
 
 /// A table whose keys were checked. A missing or wrong value is absent here and already among the problems.
@@ -141,6 +143,10 @@ impl Section {
         if let Value::Bytes(count) = self.get(name)? { Some(*count) } else { None }
     }
 
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        if let Value::Flag(flag) = self.get(name)? { Some(*flag) } else { None }
+    }
+
     pub fn texts(&self, name: &str) -> Option<&[String]> {
         if let Value::Texts(texts) = self.get(name)? { Some(texts) } else { None }
     }
@@ -207,6 +213,7 @@ impl Kind {
                 text.filter(|text| words.contains(text)).map(|text| Value::Text(text.to_owned()))
             }
             Self::Word => word(given).map(Value::Text),
+            Self::Flag => given.as_bool().map(Value::Flag),
             Self::Integer { min, max } => {
                 integer(given).filter(|number| (min..=max).contains(number)).map(Value::Integer)
             }
@@ -246,6 +253,7 @@ impl Kind {
             }
             Self::Texts => "a list of texts, [\"...\", \"...\"]".to_owned(),
             Self::Word => "a text in quotes or a whole number".to_owned(),
+            Self::Flag => "true or false".to_owned(),
             Self::Table => "a table".to_owned(),
         }
     }

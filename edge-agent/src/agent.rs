@@ -15,7 +15,7 @@ use crate::store::{self, Store};
 use crate::uplink;
 use anyhow::Result;
 use cotside_config::agent::Agent;
-use cotside_protocol::model::{LimitSet, Wall};
+use cotside_protocol::model::Wall;
 use cotside_protocol::wire::convert;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::{self, Stages, Stop};
@@ -155,7 +155,7 @@ fn bed_setup(config: &Agent, boot: u32, alive: Option<Wall>) -> Setup {
         loss_window: config.loss_window,
         boot,
         links: links.collect(),
-        limits: LimitSet { limits: config.limits.clone(), ..LimitSet::default() },
+        limits: config.limits.clone(),
         preferences: config.preferences.iter().map(|prefer| (prefer.code, prefer.links.clone())).collect(),
         kept: Kept::read(&kept_in(config), alive),
         has_hub: config.hub.is_some(),

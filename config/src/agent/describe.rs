@@ -1,6 +1,7 @@
 //! The commented example of the agent's file, printed from the declarations of keys and drivers.
 
 use super::keys;
+use crate::rule;
 use crate::section::describe as keys_of;
 use cotside_protocol::device::{Driver, Setting, SettingKind, Transport};
 use cotside_protocol::devices::DRIVERS;
@@ -27,6 +28,16 @@ pub fn describe() -> String {
     let mut limit = String::new();
     keys_of(keys::LIMIT, &mut limit);
     out.push_str(&limit.replacen("# low = ", "low = ", 1));
+    out.push_str("## A change that is too fast: one table for each.\n[[rate]]\n");
+    keys_of(keys::RATE, &mut out);
+    out.push_str("[apnoea]\n");
+    keys_of(keys::APNOEA, &mut out);
+    out.push_str("[combined]\n");
+    keys_of(keys::COMBINED, &mut out);
+    out.push_str("## What the hub may ask of this bed.\n[[bound]]\n");
+    let mut bound = String::new();
+    keys_of(rule::BOUND, &mut bound);
+    out.push_str(&bound.replacen("# low = ", "low = ", 1));
     out.push_str("[[prefer]]\n");
     keys_of(keys::PREFER, &mut out);
     out.push_str("# ---- drivers ----\n");

@@ -1,10 +1,8 @@
 //! The keys of the agent's file: what `check` accepts, what is the default, and what `describe` prints.
 
+use crate::rule::{self, joined};
 use crate::section::{Key, Kind, Need};
 use std::time::Duration;
-
-/// What a newborn can lose between limit and signal; longer delays are refused.
-const DELAY_MAX: Duration = Duration::from_secs(120);
 
 pub(super) const AGENT: &[Key] = &[
     Key {
@@ -47,6 +45,10 @@ pub(super) const AGENT: &[Key] = &[
     table("hub"),
     table("link"),
     table("limit"),
+    table("rate"),
+    table("apnoea"),
+    table("combined"),
+    table("bound"),
     table("prefer"),
 ];
 
@@ -143,44 +145,28 @@ pub(super) const LINK: &[Key] = &[
     table("settings"),
 ];
 
-pub(super) const LIMIT: &[Key] = &[
-    Key {
+pub(super) const LIMIT: &[Key] = &joined::<1, 10, 11>(
+    [Key {
         name: "parameter",
         doc: "By label, 11073 reference identifier or code. Limits here are in force until the hub sends its own set.",
         need: Need::Required { example: "\"SpO2\"" },
         kind: Kind::Word,
-    },
-    Key {
-        name: "low",
-        doc: "Alarm below this value. low, high or both.",
-        need: Need::Optional { example: "85" },
-        kind: Kind::Decimal,
-    },
-    Key {
-        name: "high",
-        doc: "Alarm above this value.",
-        need: Need::Optional { example: "98" },
-        kind: Kind::Decimal,
-    },
-    Key {
-        name: "ucum",
-        doc: "Unit of measure in UCUM. Default: the parameter's own. A device that measures in another is said not to be watched.",
-        need: Need::Optional { example: "\"%\"" },
-        kind: Kind::Text,
-    },
-    Key {
-        name: "delay",
-        doc: "The value must stay beyond the limit for this long.",
-        need: Need::Default("\"10s\""),
-        kind: Kind::Duration { min: Duration::ZERO, max: DELAY_MAX },
-    },
-    Key {
-        name: "priority",
-        doc: "How urgently a nurse must answer.",
-        need: Need::Default("\"medium\""),
-        kind: Kind::OneOf(&["low", "medium", "high"]),
-    },
-];
+    }],
+    rule::LIMIT,
+);
+
+pub(super) const RATE: &[Key] = &joined::<1, 4, 5>(
+    [Key {
+        name: "parameter",
+        doc: "A change that is too fast, whatever the value.",
+        need: Need::Required { example: "\"HR\"" },
+        kind: Kind::Word,
+    }],
+    rule::RATE,
+);
+
+pub(super) const APNOEA: &[Key] = &rule::APNOEA;
+pub(super) const COMBINED: &[Key] = &rule::COMBINED;
 
 pub(super) const PREFER: &[Key] = &[
     Key {

@@ -52,8 +52,12 @@ fn a_good_file_says_what_it_means() {
         ("oximeter", "masimo", Some("145838"))
     );
     assert_eq!(link.place.to_string(), "/dev/ttyUSB0 9600 8N1");
-    let limits: Vec<_> =
-        agent.limits.iter().map(|limit| (limit.side, limit.threshold.to_string(), limit.priority)).collect();
+    let limits: Vec<_> = agent
+        .limits
+        .limits
+        .iter()
+        .map(|limit| (limit.side, limit.threshold.to_string(), limit.priority))
+        .collect();
     assert_eq!(
         limits,
         [
@@ -61,7 +65,10 @@ fn a_good_file_says_what_it_means() {
             (LimitSide::High, "98".to_owned(), Priority::High)
         ]
     );
-    assert_eq!((agent.limits[0].code, agent.limits[0].delay), (Code(150_456), Duration::from_secs(8)));
+    assert_eq!(
+        (agent.limits.limits[0].code, agent.limits.limits[0].delay),
+        (Code(150_456), Duration::from_secs(8))
+    );
     assert_eq!(agent.preferences[0].links, [0]);
     let hub = agent.hub.unwrap();
     assert_eq!(hub.address, Some(("hub.hospital.example".to_owned(), 8883)));
@@ -199,7 +206,7 @@ fn text_that_is_no_toml_is_placed() {
 #[test]
 fn a_label_means_every_parameter_that_is_printed_under_it() {
     let agent = check("x", &GOOD.replacen("\"SpO2\"\nlow = 85.5\nhigh = 98", "\"RR\"\nlow = 20", 1)).unwrap();
-    assert!(agent.limits.len() > 1);
+    assert!(agent.limits.limits.len() > 1);
 }
 
 #[test]
@@ -230,9 +237,84 @@ fn every_setting_of_every_driver_is_in_the_printed_example() {
 
 #[test]
 fn every_default_is_of_its_kind() {
-    for keys in
-        [super::keys::AGENT, super::keys::HUB, super::keys::LINK, super::keys::LIMIT, super::keys::PREFER]
-    {
+    use super::keys;
+    use crate::rule::BOUND;
+    for keys in [
+        keys::AGENT,
+        keys::HUB,
+        keys::LINK,
+        keys::LIMIT,
+        keys::RATE,
+        keys::APNOEA,
+        keys::COMBINED,
+        BOUND,
+        keys::PREFER,
+    ] {
         assert_eq!(section::defaults_that_do_not_fit(keys), Vec::<&str>::new());
     }
+}
+
+const WHOLE: &str = r#"
+[[limit]]
+parameter = "HR"
+low = 80
+delay = "0s"
+hysteresis = 2
+priority = "high"
+extreme = true
+
+[[rate]]
+parameter = "HR"
+by = 40
+
+[apnoea]
+
+[combined]
+desaturation = 85
+
+[[bound]]
+parameter = "SpO2"
+low = 70
+extreme_within = "20s"
+"#;
+
+#[test]
+fn an_agent_that_never_hears_a_hub_has_a_whole_set() {
+    let agent = check("agent.toml", &format!("{GOOD}{WHOLE}")).unwrap_or_else(|found| panic!("{found:#?}"));
+    let set = &agent.limits;
+    let heart = set.limits.last().unwrap();
+    assert!(heart.extreme && heart.hysteresis.to_string() == "2" && heart.delay.is_zero());
+    assert_eq!((set.rates[0].side, set.rates[0].by.to_string().as_str()), (LimitSide::Low, "40"));
+    let apnoea = set.apnoea.unwrap();
+    assert_eq!((apnoea.after, apnoea.accompanied), (Duration::from_secs(20), Duration::from_secs(10)));
+    assert_eq!(set.combined.unwrap().desaturation.0.to_string(), "85");
+    let of_saturation = |bound: &&cotside_protocol::model::Bound| bound.code == Code(150_456);
+    let bounds: Vec<_> = agent.envelope.bounds.iter().filter(of_saturation).collect();
+    assert_eq!((bounds.len(), bounds[0].widest.to_string().as_str()), (1, "70"));
+}
+
+#[test]
+fn what_does_not_fit_together_in_a_rule_is_told_at_its_word() {
+    let with = |to: &str, expected: &[&str]| problems("delay = \"8s\"", to, expected);
+    with("full = 5", &["agent.toml:12:1: full and full_delay stand together, or neither does"]);
+    with(
+        "full = 0\nfull_delay = \"11s\"",
+        &[
+            "agent.toml:16:8: full: expected more than 0",
+            "agent.toml:17:14: full_delay must not be longer than delay",
+        ],
+    );
+    with("hysteresis = -1", &["agent.toml:16:14: hysteresis: expected 0 or more"]);
+    with("latching = 1", &["agent.toml:16:12: latching: expected true or false, found 1"]);
+    problems(
+        "priority = \"high\"",
+        "extreme = true",
+        &["agent.toml:17:11: extreme = true needs priority = \"high\""],
+    );
+    problems("high = 98", "high = 101", &["agent.toml:15:8: high = 101 is no value of SpO2, in %"]);
+    problems(
+        "[[prefer]]",
+        "[apnoea]\nafter = \"20s\"\naccompanied = \"25s\"\n\n[[prefer]]",
+        &["agent.toml:21:15: accompanied must not be longer than after"],
+    );
 }

@@ -24,6 +24,6 @@ pub(super) fn summary(config: &Agent) -> String {
     for link in &config.links {
         let _ = writeln!(out, "link  {}: {} on {}", link.name, link.driver.name, link.place);
     }
-    let _ = writeln!(out, "limits {} until the hub sends its own", config.limits.len());
+    let _ = writeln!(out, "limits {} until the hub sends its own", config.limits.limits.len());
     out
 }
