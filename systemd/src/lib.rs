@@ -6,3 +6,4 @@ pub mod clock;
 pub mod exit;
 pub mod logging;
 pub mod stages;
+pub mod timer;

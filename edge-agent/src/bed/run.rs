@@ -10,6 +10,7 @@ use anyhow::Result;
 use cotside_protocol::model::{Mono, Now, StoreToken};
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::{self, Stop};
+use cotside_systemd::timer::Timer;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub struct Wires {
 }
 
 pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -> Result<()> {
+    let mut timer = Timer::new(clock);
     let mut held = Held::default();
     let mut keeper = Keeper::new(wires.kept.clone());
     let mut fed_at = Mono(0);
@@ -56,7 +58,14 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
         tokio::select! {
             biased;
             () = stop.requested() => break,
-            Some(heard) = wires.heard.recv() => bed.handle(clock.now(), Input::Heard(heard)),
+            Some(heard) = wires.heard.recv() => {
+                let now = clock.now();
+                bed.handle(now, Input::Heard(heard));
+                // What a link heard together is taken together.
+                while let Ok(heard) = wires.heard.try_recv() {
+                    bed.handle(now, Input::Heard(heard));
+                }
+            }
             Some(notice) = wires.notices.recv() => {
                 let now = clock.now();
                 let notice = balance(notice, &mut held, now.mono);
@@ -69,7 +78,7 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
             () = keeper.written(), if keeper.is_writing() => {}
             permit = wires.store.reserve(), if held.has_requests() => give(permit.ok(), || held.next(clock.now())),
             permit = wires.uplink.reserve(), if held.has_announce() => give(permit.ok(), || held.take_announce()),
-            () = tokio::time::sleep_until(clock.instant(wake_at).into()) => bed.handle(clock.now(), Input::Timeout),
+            () = timer.until(wake_at) => bed.handle(clock.now(), Input::Timeout),
         }
     }
     // The links have stopped before the bed: what they said last still waits here.

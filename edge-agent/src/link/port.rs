@@ -78,6 +78,11 @@ impl Port {
         }
     }
 
+    /// Each of its bytes would wake us, if the kernel were asked about it while it speaks.
+    pub(super) fn is_looked_at(&self) -> bool {
+        matches!(self, Self::Serial(_))
+    }
+
     pub(super) async fn send(&mut self, to: Path, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Serial(serial) => serial.send(bytes),

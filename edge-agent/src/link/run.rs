@@ -16,6 +16,7 @@ use cotside_protocol::model::{Event, Mono, Now, StoreToken};
 use cotside_protocol::wire::upstream::LinkState;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
+use cotside_systemd::timer::Timer;
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
@@ -33,6 +34,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 const GOODBYE_MAX: Duration = Duration::from_millis(500);
 /// More than any datagram, and than a serial line fills in one tick.
 const BUFFER: usize = 64 * 1024;
+/// A line that says frame after frame without a pause is looked at every [`TICK`] all the same.
+const HUSH_EVERY: Duration = Duration::from_millis(100);
 /// Datagrams taken in one go.
 const BURST_MAX: usize = 64;
 
@@ -88,6 +91,7 @@ async fn attempt(index: LinkIndex, link: Arc<Link>, wires: Wires, stop: Stop) {
         report_at,
         checkpoints,
         last: None,
+        hushed_at: Mono(0),
     };
     running.run().await;
 }
@@ -105,6 +109,8 @@ struct Running {
     checkpoints: Checkpoints,
     /// The session of the last conversation: what is stored of it is still heard until the next one begins.
     last: Option<Box<dyn Session>>,
+    /// When the line was last handed to the kernel without another look.
+    hushed_at: Mono,
 }
 
 /// Checkpoints of the present conversation, under numbers that no other conversation of this link had: what the store says of an
@@ -264,6 +270,7 @@ impl Running {
     ) -> End {
         let clock = self.wires.clock;
         let mut buffer = vec![0; BUFFER];
+        let mut timer = Timer::new(clock);
         let mut read_at = clock.now().mono;
         loop {
             let wake_at = match self.drain(session, port).await {
@@ -296,7 +303,7 @@ impl Running {
                         Err(error) => return End::Broke(error),
                     };
                 }
-                () = tokio::time::sleep_until(clock.instant(until).into()) => {
+                () = timer.until(until) => {
                     if clock.now().mono >= wake_at {
                         session.handle(clock.now(), Input::Timeout);
                     }
@@ -343,6 +350,12 @@ impl Running {
                 None => break,
             }
             read_at = self.wires.clock.now().mono + TICK;
+        }
+        // Nothing is about to come after the end of a frame: the look that would find nothing is saved.
+        let now = self.wires.clock.now().mono;
+        if port.is_looked_at() && session.tally().pending == 0 && now.since(self.hushed_at) >= HUSH_EVERY {
+            self.hushed_at = now;
+            read_at = now;
         }
         Ok(Some(read_at))
     }

@@ -15,10 +15,10 @@ use cotside_protocol::model::StoreToken;
 use cotside_protocol::wire::upstream::OutboxStatus;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
+use cotside_systemd::timer::Timer;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::time::MissedTickBehavior;
 
 /// Requests the bed may be ahead of the disk: at three a second, a disk that stalls for 20 s blocks nobody.
 pub const REQUESTS_MAX: usize = 64;
@@ -31,7 +31,10 @@ const WORK_MAX: usize = 64;
 const DONE_MAX: usize = 16;
 /// Messages kept for an uplink that does not read; beyond it, rows are left on disk and it is told so.
 const UNREAD_MAX: usize = 64;
-const TICK_EVERY: Duration = Duration::from_secs(1);
+/// Housekeeping goes with what is written after this time,
+const TICK_AFTER: Duration = Duration::from_millis(750);
+/// and alone where nothing is.
+const TICK_WITHIN: Duration = Duration::from_millis(1500);
 
 /// What the store's stage is wired to.
 pub struct Wires {
@@ -41,11 +44,22 @@ pub struct Wires {
     pub bed: Sender<BedNotice>,
 }
 
-enum Work {
-    Append(StoreRequest),
-    Ask(Ask),
-    Tick,
-    Close,
+/// What the thread is woken for.
+#[derive(Default)]
+struct Work {
+    append: Option<StoreRequest>,
+    asks: Vec<Ask>,
+    tick: bool,
+    close: bool,
+}
+
+impl Work {
+    /// What the hub has said of rows that it holds is in no hurry: it goes with what is.
+    fn is_due(&self) -> bool {
+        let waits = |ask: &Ask| matches!(ask, Ask::Settled { .. } | Ask::ConfirmedBy(_) | Ask::Trusted(_));
+        let may_wait = self.asks.len() < ASKS_MAX && self.asks.iter().all(waits);
+        self.append.is_some() || self.tick || self.close || !may_wait
+    }
 }
 
 enum Done {
@@ -63,16 +77,14 @@ pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -
         .name("store".into())
         .spawn(move || write(store, clock, to_do, done))
         .context("the store's thread could not be started")?;
-    let mut tick = tokio::time::interval(TICK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut next: Option<Work> = None;
+    let mut timer = Timer::new(clock);
+    let mut ticked_at = clock.now().mono;
+    let mut next = Work { tick: true, ..Work::default() };
     let mut stopping = false;
     loop {
-        if stopping && next.is_none() {
-            next = match wires.requests.try_recv() {
-                Ok(request) => Some(Work::Append(request)),
-                Err(_) => Some(Work::Close),
-            };
+        if stopping && next.append.is_none() {
+            next.append = wires.requests.try_recv().ok();
+            next.close = next.append.is_none();
         }
         tokio::select! {
             biased;
@@ -81,10 +93,13 @@ pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -
                 Some(done) => shelf.put(done),
                 None => break,
             },
-            permit = work.reserve(), if next.is_some() => {
-                if let (Ok(permit), Some(work)) = (permit, next.take()) {
-                    permit.send(work);
+            permit = work.reserve(), if next.is_due() => if let Ok(permit) = permit {
+                let now = clock.now().mono;
+                next.tick |= next.append.is_some() && now.since(ticked_at) >= TICK_AFTER;
+                if next.tick {
+                    ticked_at = now;
                 }
+                permit.send(std::mem::take(&mut next));
             },
             permit = wires.uplink.reserve(), if shelf.has_for_uplink() => match permit {
                 Ok(permit) => shelf.hand_to_uplink(permit),
@@ -94,11 +109,11 @@ pub async fn run(store: Store, clock: Clock, mut wires: Wires, mut stop: Stop) -
                 Ok(permit) => shelf.hand_to_bed(permit),
                 Err(_) => shelf.bed_left(),
             },
-            Some(request) = wires.requests.recv(), if next.is_none() && !stopping => {
-                next = Some(Work::Append(request));
+            Some(request) = wires.requests.recv(), if next.append.is_none() && !stopping => {
+                next.append = Some(request);
             },
-            Some(ask) = wires.asks.recv(), if next.is_none() && !stopping => next = Some(Work::Ask(ask)),
-            _ = tick.tick(), if next.is_none() && !stopping => next = Some(Work::Tick),
+            Some(ask) = wires.asks.recv(), if next.asks.len() < ASKS_MAX && !stopping => next.asks.push(ask),
+            () = timer.until(ticked_at + TICK_WITHIN), if !next.tick && !stopping => next.tick = true,
         }
     }
     if thread.join().is_err() {
@@ -125,15 +140,13 @@ fn write(mut store: Store, clock: Clock, mut work: Receiver<Work>, done: Sender<
         let (mut drafts, mut checkpoints): (Vec<Draft>, Vec<_>) = (Vec::new(), Vec::new());
         let (mut asks, mut tick, mut close) = (Vec::new(), false, false);
         for work in gathered {
-            match work {
-                Work::Append(request) => {
-                    drafts.extend(request.drafts);
-                    checkpoints.extend(request.checkpoints);
-                }
-                Work::Ask(ask) => asks.push(ask),
-                Work::Tick => tick = true,
-                Work::Close => close = true,
+            if let Some(request) = work.append {
+                drafts.extend(request.drafts);
+                checkpoints.extend(request.checkpoints);
             }
+            asks.extend(work.asks);
+            tick |= work.tick;
+            close |= work.close;
         }
         store.append(now, &drafts, &mut told);
         entries_stored += drafts.iter().map(Draft::entries).sum::<u64>();
