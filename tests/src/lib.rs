@@ -16,5 +16,6 @@ pub mod kill_nine;
 pub mod ledger;
 pub mod power_cut;
 pub mod proxy;
+pub mod settled;
 pub mod two_ends;
 pub mod virtual_unit;

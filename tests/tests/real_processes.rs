@@ -12,6 +12,7 @@ use cotside_tests::full_hub;
 use cotside_tests::image::Image;
 use cotside_tests::kill_nine::Campaign;
 use cotside_tests::power_cut::Cuts;
+use cotside_tests::settled;
 use std::path::PathBuf;
 
 /// `make prove` kills by the hundred, from any seed.
@@ -114,5 +115,29 @@ async fn while_the_hubs_disk_is_full_the_screen_goes_on_and_the_gateways_keep_ev
     let ledgers = full_hub::run(&binaries(), &dir).await.unwrap();
     ledgers.iter().for_each(|(agent, ledger)| println!("full hub: {}", ledger.line(agent)));
     assert!(ledgers.iter().all(|(_, ledger)| ledger.is_balanced() && ledger.gaps.is_empty()));
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_has_to_settle_is_listed_with_what_to_do_and_its_alarm_ends_with_one_command() {
+    let dir = place("settled");
+    let outcome = settled::run(&binaries(), &dir).await.unwrap();
+    let [second, older] = &outcome.words;
+    println!("{second}\n{older}");
+    assert!(
+        second.contains("gw-01: identity-conflict since") && !second.contains("gw-02: identity-conflict")
+    );
+    assert!(second.contains("second gateway with a copy of its card, and take it away"));
+    assert!(second.contains("central-hub agents settle gw-01 --found \"second gateway taken away\""));
+    assert!(older.contains("gw-01: store-set-back since") && older.contains("gw-02: store-set-back since"));
+    assert!(older.contains("an older copy of its file was put back"));
+    let deeds: Vec<&str> = outcome.audit.iter().map(|(_, what)| what.as_str()).collect();
+    // The older store has the first deed: it was copied after it.
+    assert_eq!(
+        deeds,
+        ["settle gw-01: identity-conflict", "settle gw-01: store-set-back", "settle gw-02: store-set-back"]
+    );
+    outcome.ledgers.iter().for_each(|(agent, ledger)| println!("settled: {}", ledger.line(agent)));
+    assert!(outcome.ledgers.iter().all(|(_, ledger)| ledger.is_balanced()), "logs in {}", dir.display());
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -1,6 +1,6 @@
 //! `central-hub agents`: who is registered, and how one loses its place.
 
-use super::{Failure, File, Outcome, as_exit, open_store, say};
+use super::{Failure, File, Outcome, as_exit, deed, open_store, say};
 use crate::store::agents::{self, Agent};
 use crate::store::marks::{self, Mark};
 use cotside_protocol::model::Wall;
@@ -60,7 +60,8 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         Some(Action::Revoke { agent, file }) => {
             let store = open_store(&file.read()?)?;
             let id = known(&store, agent)?;
-            let revoked = agents::revoke(&store, &id, now).map_err(as_exit(Exit::Io))?;
+            let revoked =
+                deed(&store, now, &format!("revoke {id}"), None, |store| agents::revoke(store, &id, now))?;
             say(&if revoked {
                 format!("{id} is revoked. A connection it has is cut within a second.\n")
             } else {
@@ -70,10 +71,18 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         Some(Action::Settle { agent, found, file }) => {
             let store = open_store(&file.read()?)?;
             let id = known(&store, agent)?;
-            say(&match marks::settle(&store, &id, found, now).map_err(as_exit(Exit::Io))? {
-                0 => format!("Nothing about {id} waits to be settled.\n"),
-                _ => format!("Settled: the alarm at the bed of {id} ends within a second.\n"),
-            })
+            let waiting = marks::all(&store).map_err(as_exit(Exit::Io))?;
+            let of_it: Vec<&str> = waiting
+                .iter()
+                .filter(|mark| mark.agent == id.as_str())
+                .map(|mark| mark.what.as_str())
+                .collect();
+            if of_it.is_empty() {
+                return say(&format!("Nothing about {id} waits to be settled.\n"));
+            }
+            let what = format!("settle {id}: {}", of_it.join(", "));
+            deed(&store, now, &what, None, |store| marks::settle(store, &id, found, now))?;
+            say(&format!("Settled: the alarm at the bed of {id} ends within a second.\n"))
         }
         Some(Action::Assign { agent, bed, file }) => {
             let hub = file.read()?;
@@ -82,7 +91,8 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
             }
             let store = open_store(&hub)?;
             let id = known(&store, agent)?;
-            agents::assign(&store, &id, bed, now).map_err(as_exit(Exit::Io))?;
+            let what = format!("assign {id}");
+            deed(&store, now, &what, Some(bed), |store| agents::assign(store, &id, bed, now))?;
             say(&format!("{id} serves bed {bed} from now on.\n"))
         }
     }
@@ -96,15 +106,44 @@ fn known(store: &rusqlite::Connection, name: &str) -> Outcome<AgentId> {
         .ok_or_else(|| Failure::new(Exit::Usage, format!("there is no agent {name:?}")))
 }
 
-/// What about the agents waits for a person, and how it ends.
+/// What about the agents waits for a person, what that person should do, and how it ends.
 fn waiting(marks: &[Mark]) -> String {
     let mut out = String::new();
     for Mark { agent, what, since, detail } in marks {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "\n{agent}: {what} since {since}: {detail}");
-        let _ = writeln!(out, "  `central-hub agents settle {agent} --found ...` ends the alarm at its bed");
+        for line in advice(what, agent) {
+            let _ = writeln!(out, "  {line}");
+        }
+        let _ = writeln!(out, "  Then end the alarm at its bed, with a word on what it was:");
+        let _ = writeln!(out, "    central-hub agents settle {agent} --found {:?}", example(what));
     }
     out
+}
+
+fn advice(what: &str, agent: &str) -> Vec<String> {
+    match what {
+        "identity-conflict" => vec![
+            "Two histories of one gateway. Nothing was mixed or lost: each is kept under its own epochs.".to_owned(),
+            "Look for a second gateway with a copy of its card, and take it away; for an older image that was put back;".to_owned(),
+            "or for a card that forgets what it wrote (replace it).".to_owned(),
+            format!("If in doubt: `central-hub agents revoke {agent}`, and enrol the right one anew."),
+        ],
+        "store-set-back" => vec![
+            "This hub lacks what it had confirmed: an older copy of its file was put back.".to_owned(),
+            "The gateway has sent again what it still held; the rest is in the record as store-lost.".to_owned(),
+            "If there is a newer copy of the file, stop the hub and put that one back.".to_owned(),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+fn example(what: &str) -> &'static str {
+    match what {
+        "identity-conflict" => "second gateway taken away",
+        "store-set-back" => "backup of this morning put back",
+        _ => "what it was",
+    }
 }
 
 fn table(agents: &[Agent], now: Wall) -> String {

@@ -9,13 +9,16 @@ mod quickstart;
 mod serve;
 mod users;
 
+use crate::people::{self, Act};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use cotside_config::hub::{self, Hub};
+use cotside_protocol::model::Wall;
 use cotside_systemd::exit::Exit;
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use std::fmt::Display;
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Parser)]
@@ -119,6 +122,34 @@ impl File {
             Failure::new(Exit::Config, format!("the configuration has problems:\n{}", lines.join("\n")))
         })
     }
+}
+
+/// A change by whoever types this, and its row in the audit: both or neither.
+fn deed<T>(
+    store: &Connection,
+    now: Wall,
+    what: &str,
+    bed: Option<&str>,
+    change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Outcome<T> {
+    let address = Ipv4Addr::LOCALHOST.into();
+    let act = Act { at: now, who: format!("operator {}", whoever_types()), address };
+    let both = || {
+        let step = rusqlite::Transaction::new_unchecked(store, TransactionBehavior::Immediate)?;
+        let outcome = change(&step)?;
+        people::by_operator(&step, &act, what, bed)?;
+        step.commit()?;
+        Ok::<T, rusqlite::Error>(outcome)
+    };
+    both().map_err(as_exit(Exit::Io))
+}
+
+/// The name at the shell, the one before `sudo` if there is one; what cannot be a name is left out.
+fn whoever_types() -> String {
+    let named = ["SUDO_USER", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+    let is_of_name = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let name: String = named.unwrap_or_default().chars().filter(is_of_name).take(32).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
 }
 
 fn open_store(hub: &Hub) -> Outcome<Connection> {

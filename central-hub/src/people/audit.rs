@@ -54,6 +54,16 @@ pub(super) fn append(
     Ok(())
 }
 
+/// What somebody did on the hub's own command line, for the transaction of the deed.
+pub fn by_operator(
+    connection: &Connection,
+    act: &Act,
+    what: &str,
+    bed: Option<&str>,
+) -> rusqlite::Result<()> {
+    append(connection, act, what, bed, None)
+}
+
 /// The number of the first row that is not what was appended, if any.
 pub fn first_break(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let mut question = connection

@@ -15,7 +15,7 @@ mod sessions;
 mod users;
 
 pub use admissions::{Admission, turned_over};
-pub use audit::{Act, first_break};
+pub use audit::{Act, by_operator, first_break};
 pub use date::Date;
 pub use patient::{Particulars, Patient};
 pub use roles::{Permission, Role};
