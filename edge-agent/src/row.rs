@@ -178,6 +178,8 @@ pub enum BedNotice {
     Command(Command),
     Outbox(OutboxStatus),
     HubTime(HubTime),
+    /// Acknowledgements so far that were ignored: of epochs that this gateway had not asked about.
+    Strangers(u64),
     /// The hub's certificate cannot be checked by this gateway's clock: why, in words. None: it could.
     ClockRefuses(Option<String>),
 }

@@ -87,6 +87,7 @@ pub struct Bed {
     pub(super) store_trouble: Option<String>,
     pub(super) limits_version: Option<u64>,
     outbox: OutboxStatus,
+    pub(super) strangers: u64,
     account: Account,
     measured: Batch,
     demo: Batch,
@@ -153,6 +154,7 @@ impl Bed {
             store_trouble: None,
             limits_version: None,
             outbox: OutboxStatus::default(),
+            strangers: 0,
             account: Account::default(),
             measured: Batch::new(setup.provenance),
             demo: Batch::new(Provenance::DeviceDemo),
@@ -434,6 +436,7 @@ impl Bed {
             BedNotice::Limits(limits) => self.take_limits(now, &limits),
             BedNotice::Watch(_) | BedNotice::Stay(_) | BedNotice::Command(_) => {}
             BedNotice::Outbox(outbox) => self.outbox = outbox,
+            BedNotice::Strangers(count) => self.strangers = count,
             BedNotice::HubTime(time) => {
                 self.own_clock.hub_says(time);
                 self.judge_own_clock(now);

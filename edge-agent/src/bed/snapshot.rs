@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub values: Vec<ValueSnapshot>,
     pub alarms: Vec<Alarm>,
     pub outbox: OutboxStatus,
+    /// Acknowledgements that were ignored: of epochs that this gateway had not asked about.
+    pub strangers: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,7 @@ impl Snapshot {
                 .collect(),
             alarms: bed.engine.open().map(|alarm| convert::alarm(&alarm)).collect(),
             outbox: bed.outbox(),
+            strangers: bed.strangers,
         }
     }
 }

@@ -309,6 +309,14 @@ fn every_entry_is_read_withheld_held_lost_or_stored() {
 }
 
 #[test]
+fn acknowledgements_that_nobody_asked_for_are_in_the_snapshot() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.bed.snapshot(scene.now).strangers, 0);
+    scene.handle(Input::Notice(BedNotice::Strangers(3)));
+    assert_eq!(scene.bed.snapshot(scene.now).strangers, 3);
+}
+
+#[test]
 fn a_gap_that_lasts_is_told_while_it_lasts() {
     let mut scene = Scene::new();
     for _ in 0..130 {

@@ -33,6 +33,9 @@ pub(super) fn text(snapshot: &Snapshot) -> String {
     let help = "Rows that gave way to a gap record, never seen by the hub.";
     family(&mut out, "cotside_outbox_dropped_rows_total", "counter", help);
     sample(&mut out, "cotside_outbox_dropped_rows_total", &[], outbox.dropped_rows);
+    let help = "Acknowledgements of the hub's about epochs that this gateway had not asked about; nothing left the log on their word.";
+    family(&mut out, "cotside_outbox_ignored_acks_total", "counter", help);
+    sample(&mut out, "cotside_outbox_ignored_acks_total", &[], snapshot.strangers);
 
     family(&mut out, "cotside_link_live", "gauge", "1 while the device of the link brings data.");
     links(snapshot, &mut out, "cotside_link_live", |link| u64::from(link.state == LinkState::Live));

@@ -61,6 +61,13 @@ fn table(snapshot: &Snapshot) -> String {
         "entries {} read = {} stored + {} on the way + {} withheld + {} lost, each with a gap record",
         entries.read, entries.stored, entries.held, entries.withheld, entries.lost
     );
+    if snapshot.strangers > 0 {
+        let _ = writeln!(
+            out,
+            "acks    {} ignored: the hub spoke of epochs that this gateway had not asked about, and nothing left the log on its word",
+            snapshot.strangers
+        );
+    }
     if let Some(words) = &snapshot.store_trouble {
         let _ = writeln!(out, "store   {words}");
     }

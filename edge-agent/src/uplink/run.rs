@@ -127,6 +127,8 @@ struct Uplink {
     hub_clock: HubClock,
     /// What the bed was told last of a certificate that cannot be valid by our clock.
     clock_refuses: Option<String>,
+    /// Ignored acknowledgements that the bed knows of.
+    strangers: u64,
     give_up: Option<&'static str>,
 }
 
@@ -155,6 +157,7 @@ impl Uplink {
             hub: None,
             hub_clock: HubClock::default(),
             clock_refuses: None,
+            strangers: 0,
             give_up: None,
         }
     }
@@ -310,7 +313,7 @@ impl Uplink {
                 Output::Hub { reachable, detail, bed } => self.tell_hub(reachable, detail, bed),
                 Output::Wait(until) => {
                     self.deadline = until;
-                    return;
+                    return self.tell_strangers();
                 }
             }
         }
@@ -334,6 +337,14 @@ impl Uplink {
             tracing::info!(reachable, detail, "hub");
             self.hub = said;
             self.tell_latest(Some(BedNotice::Hub { reachable, detail, bed }));
+        }
+    }
+
+    fn tell_strangers(&mut self) {
+        let count = self.outbox.strangers();
+        if self.strangers != count {
+            self.strangers = count;
+            self.tell_latest(Some(BedNotice::Strangers(count)));
         }
     }
 

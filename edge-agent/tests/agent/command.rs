@@ -112,9 +112,12 @@ fn the_running_agent_shows_links_values_alarms_and_outbox_and_can_be_tapped() {
     assert_eq!(second.status.code(), Some(69), "{}", said(&second));
     assert!(said(&second).contains("another agent is running"));
     let metrics = said(&edge_agent(&["status", "--metrics", "--config", file]));
-    for line in
-        ["cotside_store_trouble 0", "cotside_entries{fate=\"lost\"} 0", "# TYPE cotside_link_live gauge"]
-    {
+    for line in [
+        "cotside_store_trouble 0",
+        "cotside_entries{fate=\"lost\"} 0",
+        "cotside_outbox_ignored_acks_total 0",
+        "# TYPE cotside_link_live gauge",
+    ] {
         assert!(metrics.lines().any(|given| given == line), "{line} in {metrics}");
     }
     assert_eq!(agent.stop(), 0);

@@ -585,6 +585,18 @@ fn rows_dropped_for_space_leave_no_hole_and_no_conflict() {
 }
 
 #[test]
+fn an_acknowledgement_that_nobody_asked_for_is_counted_and_releases_nothing() {
+    let mut world = World::new(1, calm());
+    (0..30).for_each(|_| world.step(true));
+    assert!(world.outbox.is_open());
+    let before = (world.outbox.count(), world.outbox.strangers());
+    let lanes = vec![LaneAck { lane: Lane::Numeric.name().into(), below: u64::MAX, ranges: Vec::new() }];
+    let ack = Ack { store: world.hub.store_name(), epoch: hex(EPOCH.0 ^ 1), lanes };
+    world.outbox.handle(world.now, Input::Ack(ack));
+    assert_eq!((world.outbox.count(), world.outbox.strangers()), (before.0, before.1 + 1));
+}
+
+#[test]
 fn h12_a_hub_that_gives_no_heartbeat_is_still_told_of_alarms() {
     let mut world = World::new(1, calm());
     (0..30).for_each(|_| world.step(true));
