@@ -159,6 +159,8 @@ fn bed_setup(config: &Agent, boot: u32, alive: Option<Wall>) -> Setup {
         preferences: config.preferences.iter().map(|prefer| (prefer.code, prefer.links.clone())).collect(),
         kept: Kept::read(&kept_in(config), alive),
         has_hub: config.hub.is_some(),
+        envelope: config.envelope.clone(),
+        standby_max: Duration::from_secs(30 * 60),
     }
 }
 

@@ -1,7 +1,6 @@
 //! A person's word from afar: for this bed, in time, within bounds, and applied once however often it comes (hazards H6, S1).
 
 use super::core::{Bed, Output};
-use super::envelope::{Envelope, PAUSE_MAX};
 use super::kept::Keep;
 use crate::alarm::{Act, Refused};
 use crate::row::UplinkRequest;
@@ -14,6 +13,8 @@ use std::time::Duration;
 
 /// Commands remembered, so that one that comes again is answered again and applied no more; they expire long before as many follow.
 const REMEMBERED_MAX: usize = 64;
+/// The sound of a bed is paused for two minutes at most: not the site's to choose.
+const PAUSE_MAX: Duration = Duration::from_secs(120);
 /// The hub's clock is estimated: a command may seem to be made this much after now.
 const CLOCKS_DIFFER_US: i64 = 2_000_000;
 
@@ -68,7 +69,7 @@ impl Bed {
 
     /// A word said at the bed itself: needs no hub and no clock but the engine's own.
     pub(super) fn act_here(&mut self, now: Now, by: &DeviceText, act: downstream::Act) -> Result<(), String> {
-        let done = within(&act, &self.setup.envelope).and_then(|act| self.act(now, by, &act));
+        let done = self.within(&act).and_then(|act| self.act(now, by, &act));
         self.said_here += 1;
         let command = Command {
             id: format!("{:08x}{:08x}", self.setup.boot, self.said_here),
@@ -93,22 +94,44 @@ impl Bed {
             return Err((Refusal::OtherBed, words));
         }
         in_time(command, self.own_clock.hub_now(now))?;
-        let act = within(&command.act, &self.setup.envelope)?;
+        let act = self.within(&command.act)?;
         self.act(now, &DeviceText::new(&command.by), &act)
     }
 
     fn act(&mut self, now: Now, by: &DeviceText, act: &Act) -> Result<(), Refusing> {
-        if let Act::AcceptLimits { version } = act
-            && *version != self.engine.limits().version
-        {
-            let words = format!("version {} is in force", self.engine.limits().version);
-            return Err((Refusal::Superseded, words));
-        }
         self.engine.act(now, by, act).map_err(refusing)?;
-        if matches!(act, Act::AcceptLimits { .. }) {
+        if *act == Act::AcceptLimits {
             self.limits_accepted();
         }
         Ok(())
+    }
+
+    /// What the engine is asked to do, if this agent lets anybody ask for it.
+    fn within(&self, act: &downstream::Act) -> Result<Act, Refusing> {
+        Ok(match act {
+            downstream::Act::Acknowledge { episode: id, version } => {
+                Act::Acknowledge { episode: episode(id)?, version: *version }
+            }
+            downstream::Act::Reset { episode: id, version } => {
+                Act::Reset { episode: episode(id)?, version: *version }
+            }
+            downstream::Act::PauseAudio { seconds } => {
+                Act::PauseAudio(span(*seconds, PAUSE_MAX, "an audio pause")?)
+            }
+            downstream::Act::EndPause => Act::EndPause,
+            downstream::Act::Standby { seconds, reason } => {
+                let span = span(*seconds, self.setup.standby_max, "a standby")?;
+                Act::Standby(span, DeviceText::new(reason))
+            }
+            downstream::Act::EndStandby => Act::EndStandby,
+            downstream::Act::AcceptLimits { version } if *version == self.limits_version() => {
+                Act::AcceptLimits
+            }
+            downstream::Act::AcceptLimits { .. } => {
+                let words = format!("version {} is in force", self.limits_version());
+                return Err((Refusal::Superseded, words));
+            }
+        })
     }
 
     fn reply(&mut self, command: &Command, outcome: Outcome) {
@@ -146,34 +169,16 @@ fn in_time(command: &Command, hub_now: Option<Wall>) -> Result<(), Refusing> {
     }
 }
 
-/// What the engine is asked to do, if the agent allows anybody to ask for it.
-fn within(act: &downstream::Act, envelope: &Envelope) -> Result<Act, Refusing> {
-    let span = |seconds: u32, max: Duration, what: &str| {
-        let span = Duration::from_secs(u64::from(seconds));
-        if span.is_zero() || span > max {
-            let words = format!("{what} lasts for 1 to {} s", max.as_secs());
-            return Err((Refusal::NotAllowed, words));
-        }
-        Ok(span)
-    };
-    let episode = |text: &str| {
-        from_hex(text).map(EpisodeId).ok_or_else(|| (Refusal::Unknown, "no such alarm is open".to_owned()))
-    };
-    Ok(match act {
-        downstream::Act::Acknowledge { episode: id, version } => {
-            Act::Acknowledge { episode: episode(id)?, version: *version }
-        }
-        downstream::Act::Reset { episode: id, version } => {
-            Act::Reset { episode: episode(id)?, version: *version }
-        }
-        downstream::Act::PauseAudio { seconds } => Act::PauseAudio(span(*seconds, PAUSE_MAX, "an audio pause")?),
-        downstream::Act::EndPause => Act::EndPause,
-        downstream::Act::Standby { seconds, reason } => {
-            Act::Standby(span(*seconds, envelope.standby_max, "a standby")?, DeviceText::new(reason))
-        }
-        downstream::Act::EndStandby => Act::EndStandby,
-        downstream::Act::AcceptLimits { version } => Act::AcceptLimits { version: *version },
-    })
+fn episode(id: &str) -> Result<EpisodeId, Refusing> {
+    from_hex(id).map(EpisodeId).ok_or_else(|| refusing(Refused::Unknown))
+}
+
+fn span(seconds: u32, max: Duration, what: &str) -> Result<Duration, Refusing> {
+    let span = Duration::from_secs(u64::from(seconds));
+    if span.is_zero() || span > max {
+        return Err((Refusal::NotAllowed, format!("{what} lasts 1 to {} s", max.as_secs())));
+    }
+    Ok(span)
 }
 
 /// As it goes on record: what people wrote in it is text from outside.

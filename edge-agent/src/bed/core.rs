@@ -1,23 +1,27 @@
 //! The bed's decisions: alarm before disk, one block a lane and loss window, a reason for every gap.
 
 use super::account::Account;
+use super::announce::HeldBack;
 use super::batch::Batch;
+use super::command::Commands;
 use super::device_clock::DeviceClock;
 use super::gap::{OpenGap, Unreadable};
 use super::kept::{Keep, Kept};
+use super::orders::Orders;
 use super::own_clock::OwnClock;
 use super::patients::{Patients, Standing};
 use super::snapshot::Snapshot;
 use super::values::Values;
+use super::watch::{Monitoring, Watching};
 use crate::alarm::{Engine, Input as Alarming, LinkCondition, Policy};
 use crate::row::{BedNotice, Draft, Heard, LinkIndex, News, StoreRequest, UplinkRequest};
 use cotside_protocol::model::{
-    Alarm, Alert, AlertPhase, DeviceText, Event, Identity, LimitSet, Mono, Now, Numeric, Provenance, Quality,
-    StoreToken, Waveform, parameter,
+    Alarm, Alert, AlertPhase, DeviceText, Envelope, Event, Identity, LimitSet, Mono, Now, Numeric,
+    Provenance, Quality, StoreToken, Waveform, parameter,
 };
 use cotside_protocol::wire::block::{Body, Gap};
 use cotside_protocol::wire::topic::Lane;
-use cotside_protocol::wire::upstream::{Announce, LinkState, LinkStatus, OutboxStatus, Record, Status};
+use cotside_protocol::wire::upstream::{LimitsRefused, LinkState, LinkStatus, OutboxStatus, Record, Status};
 use cotside_protocol::wire::{convert, downstream};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -25,7 +29,7 @@ use std::time::Duration;
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 const LIMITS_EVERY: Duration = Duration::from_secs(10);
 /// The full state is repeated, so that a hub that missed one change knows the next second, and everybody that this bed is alive.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+pub(super) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 /// Device alerts remembered to tell a change from a repetition.
 const ALERTS_MAX: usize = 512;
 
@@ -45,6 +49,10 @@ pub struct Setup {
     pub kept: Kept,
     /// False: the agent stands alone, and nobody is missed.
     pub has_hub: bool,
+    /// What no set of limits may leave.
+    pub envelope: Envelope,
+    /// A procedure holds the patient's alarms back for so long at most.
+    pub standby_max: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -83,26 +91,36 @@ pub struct Bed {
     patients: Patients,
     pub(super) values: Values,
     pub(super) hub: Result<(), String>,
-    pub(super) bed: Option<String>,
+    /// None: nobody is missed.
+    pub(super) watching: Option<Watching>,
+    pub(super) orders: Orders,
+    /// A set for a stay that has not been named yet.
+    pub(super) limits_ahead: Option<downstream::Limits>,
+    pub(super) limits_refused: Option<LimitsRefused>,
+    pub(super) commands: Commands,
+    /// Words of people at the bed itself.
+    pub(super) said_here: u32,
     pub(super) store_trouble: Option<String>,
-    pub(super) limits_version: Option<u64>,
     outbox: OutboxStatus,
     pub(super) strangers: u64,
     account: Account,
     measured: Batch,
     demo: Batch,
-    alerts: BTreeMap<(LinkIndex, u32, Option<u32>), Alert>,
+    pub(super) alerts: BTreeMap<(LinkIndex, u32, Option<u32>), Alert>,
     checkpoints: Vec<(LinkIndex, StoreToken)>,
     at_once: Vec<Draft>,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
     kept: String,
     kept_gaps: String,
-    status_at: Mono,
+    pub(super) status_at: Mono,
     /// When the limits in force are said again; a hub that comes back hears them at once.
-    limits_at: Mono,
-    announce_at: Mono,
+    pub(super) limits_at: Mono,
+    pub(super) announce_at: Mono,
     /// Announces of this life.
-    beat: u64,
+    pub(super) beat: u64,
+    /// As announced last.
+    pub(super) held_back: HeldBack,
+    pub(super) monitoring: Monitoring,
     /// Both clocks at the start, and when last looked at.
     pub(super) began: Now,
     pub(super) clock: Now,
@@ -137,22 +155,26 @@ impl Bed {
     pub fn new(mut setup: Setup, now: Now) -> Self {
         let kept = std::mem::take(&mut setup.kept);
         let names: Vec<&str> = setup.links.iter().map(|link| link.name.as_str()).collect();
-        let engine = Engine::new(
-            Policy::default(),
-            &names,
-            setup.limits.clone(),
-            setup.preferences.clone(),
-            setup.boot,
-        );
+        let policy = Policy {
+            // The lease itself waits for as long.
+            hub_lease: Duration::ZERO,
+            standby_max: setup.standby_max,
+            ..Policy::default()
+        };
+        let engine = Engine::new(policy, &names, setup.limits.clone(), setup.preferences.clone(), setup.boot);
         let mut bed = Self {
             engine,
             links: setup.links.iter().map(|_| Link::default()).collect(),
             patients: Patients::new(setup.links.len()),
             values: Values::default(),
             hub: Err("not connected yet".to_owned()),
-            bed: None,
+            watching: setup.has_hub.then(|| Watching::new(now.mono)),
+            orders: Orders::default(),
+            limits_ahead: None,
+            limits_refused: None,
+            commands: Commands::from_kept(&kept.commands),
+            said_here: 0,
             store_trouble: None,
-            limits_version: None,
             outbox: OutboxStatus::default(),
             strangers: 0,
             account: Account::default(),
@@ -168,15 +190,14 @@ impl Bed {
             limits_at: now.mono,
             announce_at: now.mono,
             beat: 0,
+            held_back: HeldBack::default(),
+            monitoring: Monitoring::Held,
             began: now,
             clock: now,
             own_clock: OwnClock::default(),
             setup,
         };
         bed.resume(now, kept);
-        if bed.setup.has_hub {
-            bed.engine.handle(now, Alarming::Hub(Err("not connected yet")));
-        }
         bed.finish(now, false);
         bed
     }
@@ -187,12 +208,7 @@ impl Bed {
             kept.gaps.iter().filter_map(|(link, gap)| gap.kept(*link)).map(|line| line + "\n").collect();
         // Whether a link had waveforms is not kept: a gap too many says nothing that is not so.
         kept.unwritten().for_each(|gap| self.gap(now, gap, true));
-        if let Some(limits) = kept.limits {
-            self.take_limits(now, &limits);
-        } else if kept.limits_lost {
-            let words = "LIMITS RESET: the hub's set is damaged, the configuration's is in force";
-            self.engine.handle(now, Alarming::LimitsRefused(Some(words)));
-        }
+        self.resume_orders(now, kept.orders, kept.orders_lost);
         self.engine.resume(now, &kept.episodes);
         self.kept = self.engine.kept();
     }
@@ -221,6 +237,14 @@ impl Bed {
         self.finish(now, is_closing);
     }
 
+    /// A person's word at the bed itself; refused in words.
+    pub fn here(&mut self, now: Now, by: &DeviceText, act: downstream::Act) -> Result<(), String> {
+        self.watch_clock(now);
+        let done = self.act_here(now, by, act);
+        self.finish(now, false);
+        done
+    }
+
     /// Drain until `Wait`.
     pub fn poll(&mut self, now: Now) -> Output {
         self.outputs.pop_front().unwrap_or_else(|| Output::Wait(self.deadline(now.mono)))
@@ -233,7 +257,8 @@ impl Bed {
     fn deadline(&self, now: Mono) -> Mono {
         let windows = [&self.measured, &self.demo].into_iter().filter_map(Batch::begin);
         let windows = windows.map(|begin| begin.mono + self.setup.loss_window);
-        let others = [Some(self.announce_at), self.engine.deadline(now)].into_iter().flatten();
+        let watch = self.watching.as_ref().and_then(|watching| watching.deadline(now));
+        let others = [Some(self.announce_at), self.engine.deadline(now), watch].into_iter().flatten();
         windows.chain(others).fold(self.status_at, Mono::min)
     }
 
@@ -429,12 +454,21 @@ impl Bed {
                     self.limits_at = now.mono;
                 }
                 self.hub = if reachable { Ok(()) } else { Err(detail) };
-                self.bed = bed.or(self.bed.take());
-                let state = self.hub.as_ref().map(|&()| ()).map_err(String::as_str);
-                self.engine.handle(now, Alarming::Hub(state));
+                if let Some(watching) = &mut self.watching {
+                    watching.hub(self.hub.as_ref().map(|&()| ()).map_err(String::as_str));
+                }
+                if let Some(bed) = bed {
+                    self.assigned(now, &bed);
+                }
             }
-            BedNotice::Limits(limits) => self.take_limits(now, &limits),
-            BedNotice::Watch(_) | BedNotice::Stay(_) | BedNotice::Command(_) => {}
+            BedNotice::Limits(limits) => self.take_limits(now, limits),
+            BedNotice::Watch(watch) => {
+                if let Some(watching) = &mut self.watching {
+                    watching.heard(now.mono, &watch);
+                }
+            }
+            BedNotice::Stay(stay) => self.hear_stay(now, stay),
+            BedNotice::Command(command) => self.command(now, command),
             BedNotice::Outbox(outbox) => self.outbox = outbox,
             BedNotice::Strangers(count) => self.strangers = count,
             BedNotice::HubTime(time) => {
@@ -444,28 +478,6 @@ impl Bed {
             BedNotice::ClockRefuses(words) => {
                 self.own_clock.refuses(words);
                 self.judge_own_clock(now);
-            }
-        }
-    }
-
-    /// A set is taken whole or not at all, and versions only rise (hazard H4).
-    fn take_limits(&mut self, now: Now, given: &downstream::Limits) {
-        if self.limits_version.is_some_and(|version| given.version < version) {
-            let words = format!("version {} is older than the one in force", given.version);
-            return self.engine.handle(now, Alarming::LimitsRefused(Some(&words)));
-        }
-        match convert::limit_set(given) {
-            Ok(limits) => {
-                self.limits_version = Some(given.version);
-                self.engine.handle(now, Alarming::Limits(&limits));
-                self.engine.handle(now, Alarming::LimitsRefused(None));
-                let json =
-                    serde_json::to_string(given).expect("a set of plain fields always has a JSON text");
-                self.outputs.push_back(Output::Keep(Keep::Limits, json));
-            }
-            Err(why) => {
-                let words = format!("version {} cannot be applied, the last set stays: {why}", given.version);
-                self.engine.handle(now, Alarming::LimitsRefused(Some(&words)));
             }
         }
     }
@@ -509,12 +521,13 @@ impl Bed {
 
     /// After every input: announce first, then disk, then status.
     fn finish(&mut self, now: Now, is_closing: bool) {
+        self.judge_watch(now);
         let mut changed: Vec<Alarm> = Vec::new();
         while let Some(alarm) = self.engine.poll() {
             self.record(now, &Record::Alarm(convert::alarm(&alarm)));
             changed.push(alarm);
         }
-        if !changed.is_empty() || self.announce_at <= now.mono {
+        if !changed.is_empty() || self.held_back != self.holds_back() || self.announce_at <= now.mono {
             self.announce(now, &changed);
         }
         self.tell_unreadable(now, is_closing);
@@ -541,7 +554,10 @@ impl Bed {
                     self.limits_at = now.mono + LIMITS_EVERY;
                     self.limits_in_force()
                 }),
-                limits_refused: None,
+                limits_refused: self
+                    .limits_refused
+                    .clone()
+                    .filter(|refused| refused.version > self.limits_version()),
             };
             self.outputs.push_back(Output::Uplink(UplinkRequest::Status(Box::new(status))));
         }
@@ -556,29 +572,6 @@ impl Bed {
     /// Where every entry is, as far as bed and store have said.
     pub(super) fn outbox(&self) -> OutboxStatus {
         OutboxStatus { entries: self.account.entries(self.outbox.entries), ..self.outbox }
-    }
-
-    fn limits_in_force(&self) -> downstream::Limits {
-        let author = if self.limits_version.is_some() { "hub" } else { "configuration" };
-        convert::limit_set_out(self.engine.limits(), author, "", self.bed.as_deref().unwrap_or_default())
-    }
-
-    /// The full state: every open episode, and those that ended just now.
-    fn announce(&mut self, now: Now, changed: &[Alarm]) {
-        self.beat += 1;
-        let open: Vec<Alarm> = self.engine.open().collect();
-        let ended = changed.iter().filter(|alarm| alarm.ended_at.is_some());
-        let announce = Announce {
-            epoch: String::new(),
-            wall_us: now.wall.0,
-            beat: self.beat,
-            alarms: open.iter().chain(ended).map(convert::alarm).collect(),
-            standby: None,
-            pause: None,
-            stay: None,
-        };
-        self.announce_at = now.mono + ANNOUNCE_EVERY;
-        self.outputs.push_back(Output::Uplink(UplinkRequest::Announce(announce)));
     }
 
     fn write(&mut self, now: Now, is_closing: bool) {

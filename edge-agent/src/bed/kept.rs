@@ -1,13 +1,13 @@
-//! What outlives the process apart from the store: which limits were broken (hazard H9), the hub's limits in two copies (H4), and
-//! why a link brought nothing.
+//! What outlives the process apart from the store: open episodes and what people said of them (hazard H9), the hub's orders in two
+//! copies (H4), which commands were applied, and why a link brought nothing.
 //!
 //! A kept text is a line with its checksum, then the text; a file cut short by a power failure is known as such.
 
 use super::gap::OpenGap;
+use super::orders::Orders;
 use crate::row::LinkIndex;
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::block::Gap;
-use cotside_protocol::wire::downstream::Limits;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     Episodes,
-    Limits,
+    /// Which bed, whose stay, which limits.
+    Orders,
+    Commands,
     Gaps,
 }
 
@@ -24,9 +26,11 @@ pub enum Keep {
 pub struct Kept {
     /// The engine's own lines: what was open, and what people had said of it.
     pub episodes: String,
-    pub limits: Option<Limits>,
-    /// There was a set of limits, and no copy of it can be read.
-    pub limits_lost: bool,
+    pub orders: Orders,
+    /// There were orders, and no copy of them can be read.
+    pub orders_lost: bool,
+    /// Commands that were applied.
+    pub commands: String,
     /// Links that brought nothing, why and since when.
     pub(super) gaps: Vec<(LinkIndex, OpenGap)>,
     alive: Option<Wall>,
@@ -36,7 +40,8 @@ impl Keep {
     const fn files(self) -> &'static [&'static str] {
         match self {
             Self::Episodes => &["episodes"],
-            Self::Limits => &["limits", "limits.copy"],
+            Self::Orders => &["orders", "orders.copy"],
+            Self::Commands => &["commands"],
             Self::Gaps => &["gaps"],
         }
     }
@@ -47,12 +52,14 @@ impl Kept {
     pub fn read(directory: &Path, alive: Option<Wall>) -> Self {
         let (episodes, _) = read(directory, Keep::Episodes);
         let (gaps, _) = read(directory, Keep::Gaps);
-        let (limits, has_limits) = read(directory, Keep::Limits);
-        let limits: Option<Limits> = limits.and_then(|text| serde_json::from_str(&text).ok());
+        let (commands, _) = read(directory, Keep::Commands);
+        let (orders, has_orders) = read(directory, Keep::Orders);
+        let orders: Option<Orders> = orders.and_then(|text| serde_json::from_str(&text).ok());
         Self {
             episodes: episodes.unwrap_or_default(),
-            limits_lost: has_limits && limits.is_none(),
-            limits,
+            orders_lost: has_orders && orders.is_none(),
+            orders: orders.unwrap_or_default(),
+            commands: commands.unwrap_or_default(),
             gaps: gaps.unwrap_or_default().lines().filter_map(OpenGap::from_kept).collect(),
             alive,
         }
@@ -98,20 +105,27 @@ pub fn write(directory: &Path, keep: Keep, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Keep, Kept, write};
-    use cotside_protocol::wire::downstream::Limits;
+    use crate::bed::orders::Orders;
+    use cotside_protocol::wire::downstream::{Limits, Stay};
 
     #[test]
     fn h4_one_damaged_copy_of_the_limits_is_no_loss_and_two_are_said() {
         let directory = std::env::temp_dir().join(format!("cotside-kept-{}", std::process::id()));
-        let limits = Limits { version: 7, author: "hub".into(), ..Limits::default() };
-        write(&directory, Keep::Limits, &serde_json::to_string(&limits).unwrap()).unwrap();
-        std::fs::write(directory.join("limits"), "deadbeef\n{").unwrap();
+        let orders = Orders {
+            bed: Some("07".into()),
+            stay: Some(Stay { id: Some("a".into()) }),
+            floor: 7,
+            limits: Some(Limits { version: 7, author: "hub".into(), ..Limits::default() }),
+            ..Orders::default()
+        };
+        write(&directory, Keep::Orders, &serde_json::to_string(&orders).unwrap()).unwrap();
+        std::fs::write(directory.join("orders"), "deadbeef\n{").unwrap();
         let kept = Kept::read(&directory, None);
-        assert_eq!((kept.limits, kept.limits_lost), (Some(limits), false));
-        std::fs::write(directory.join("limits.copy"), "").unwrap();
+        assert_eq!((kept.orders, kept.orders_lost), (orders, false));
+        std::fs::write(directory.join("orders.copy"), "").unwrap();
         let kept = Kept::read(&directory, None);
-        assert_eq!((kept.limits, kept.limits_lost), (None, true));
+        assert_eq!((kept.orders, kept.orders_lost), (Orders::default(), true));
         std::fs::remove_dir_all(&directory).unwrap();
-        assert!(!Kept::read(&directory, None).limits_lost);
+        assert!(!Kept::read(&directory, None).orders_lost);
     }
 }

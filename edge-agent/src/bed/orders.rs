@@ -14,6 +14,9 @@ use cotside_protocol::wire::downstream::{Limits, Stay};
 use cotside_protocol::wire::upstream::{LimitsRefused, Record};
 use serde::{Deserialize, Serialize};
 
+/// Words of a refusal, which a set with a hundred mistakes would fill with all of them.
+const REFUSAL_MAX: usize = 240;
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Orders {
     pub bed: Option<String>,
@@ -166,12 +169,12 @@ impl Bed {
 
     fn readable(&self, given: &Limits) -> Result<LimitSet, String> {
         let set = convert::limit_set(given)?;
-        self.setup.envelope.check(&set)?;
-        Ok(set)
+        let breaches = self.setup.envelope.breaches(&set);
+        if breaches.is_empty() { Ok(set) } else { Err(breaches.join("; ")) }
     }
 
     fn refuse(&mut self, now: Now, version: u64, words: String) {
-        let words = DeviceText::new(&words).to_string();
+        let words: String = words.chars().take(REFUSAL_MAX).collect();
         let refused = LimitsRefused { version, words: words.clone() };
         if self.limits_refused.as_ref() == Some(&refused) {
             return;

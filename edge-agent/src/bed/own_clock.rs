@@ -41,6 +41,12 @@ impl OwnClock {
         self.refuses = words;
     }
 
+    /// What the hub's clock shows now, as far as it was heard.
+    pub(super) fn hub_now(&self, now: Now) -> Option<Wall> {
+        let mono = i64::try_from(now.mono.0).unwrap_or(i64::MAX);
+        self.hub.map(|hub| Wall(hub.ahead_us.saturating_add(mono)))
+    }
+
     /// Ours minus the hub's.
     fn ahead_of_hub(&self, now: Now) -> Option<i64> {
         let ground = now.wall.0.saturating_sub_unsigned(now.mono.0);

@@ -2,10 +2,12 @@
 
 use super::core::Bed;
 use super::own_clock::ClockSnapshot;
+use super::watch::Monitoring;
 use cotside_protocol::model::{Now, Numeric, Provenance, Quality, parameter};
 use cotside_protocol::wire::block::Channel;
 use cotside_protocol::wire::convert;
-use cotside_protocol::wire::upstream::{Alarm, LinkStatus, OutboxStatus};
+use cotside_protocol::wire::downstream::Limits;
+use cotside_protocol::wire::upstream::{Alarm, LimitsRefused, LinkStatus, OutboxStatus, Pause, Standby};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -20,9 +22,19 @@ pub struct Snapshot {
     pub hub_detail: String,
     pub store_trouble: Option<String>,
     pub clock: ClockSnapshot,
-    /// Version of the hub's limits in force; None: those of the configuration.
-    pub limits_version: Option<u64>,
-    pub limits: usize,
+    /// A station covers this bed; None: nobody is expected to.
+    pub watched: Option<bool>,
+    /// Why not, in words.
+    pub watch_detail: String,
+    pub pause: Option<Pause>,
+    pub standby: Option<Standby>,
+    /// An opaque name; None: nobody is admitted, or no hub has said.
+    pub stay: Option<String>,
+    /// In force, as the hub or the configuration gave them.
+    pub limits: Limits,
+    pub limits_refused: Option<LimitsRefused>,
+    /// The configuration's limits took the place of a set, and nobody has accepted that.
+    pub limits_reset: bool,
     pub links: Vec<LinkSnapshot>,
     pub values: Vec<ValueSnapshot>,
     pub alarms: Vec<Alarm>,
@@ -64,11 +76,17 @@ impl Snapshot {
                 Some(LinkSnapshot { status: link.told(now)?, place: setup.place.clone() })
             })
             .collect();
+        let held_back = bed.holds_back();
+        let watch_detail = match &bed.monitoring {
+            _ if bed.watching.is_none() => "nobody: no hub is configured".to_owned(),
+            Monitoring::Held => "held".to_owned(),
+            Monitoring::Missing { words, .. } => words.clone(),
+        };
         Self {
             agent: bed.setup.agent.clone(),
             software: bed.setup.software.to_owned(),
             provenance: provenance(bed.setup.provenance).to_owned(),
-            bed: bed.bed.clone(),
+            bed: bed.orders.bed.clone(),
             hub_reachable: bed.hub.is_ok(),
             hub_detail: match &bed.hub {
                 Ok(()) => "heard".to_owned(),
@@ -77,8 +95,14 @@ impl Snapshot {
             },
             store_trouble: bed.store_trouble.clone(),
             clock: bed.own_clock.snapshot(now),
-            limits_version: bed.limits_version,
-            limits: bed.engine.limits().limits.len(),
+            watched: bed.watching.is_some().then_some(bed.monitoring == Monitoring::Held),
+            watch_detail,
+            pause: held_back.pause,
+            standby: held_back.standby,
+            stay: bed.orders.stay_id().map(str::to_owned),
+            limits: bed.limits_in_force(),
+            limits_refused: bed.limits_refused.clone(),
+            limits_reset: bed.orders.is_reset,
             links,
             values: bed
                 .values

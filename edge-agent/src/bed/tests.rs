@@ -3,17 +3,18 @@
 use super::{Bed, Input, Keep, Kept, LinkSetup, Output, Setup};
 use crate::row::{BedNotice, Draft, Heard, HubTime, News, UplinkRequest};
 use cotside_protocol::model::{
-    Alert, AlertPhase, Code, Decimal, DeviceTime, Event, Identity, Kind, Limit, LimitSet, LimitSide,
-    Malformed, Mono, Now, Numeric, Pace, Priority, Private, Provenance, Quality, Site, StoreToken, Wall,
-    Waveform, Zone,
+    Alert, AlertPhase, Code, Decimal, DeviceTime, Envelope, Event, Identity, Kind, Limit, LimitSet,
+    LimitSide, Malformed, Mono, Now, Numeric, Pace, Priority, Private, Provenance, Quality, Site, StoreToken,
+    Wall, Waveform, Zone,
 };
 use cotside_protocol::wire::block::{Body, GapCause};
-use cotside_protocol::wire::downstream;
 use cotside_protocol::wire::topic::Lane;
 use cotside_protocol::wire::upstream::{Entries, LinkState, LinkStatus, OutboxStatus};
 use std::time::Duration;
 
 const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000) };
+
+mod care;
 
 struct Scene {
     bed: Bed,
@@ -27,12 +28,25 @@ impl Scene {
     }
 
     fn with_links(names: &[&str]) -> Self {
+        let setup = Self::setup(names);
+        Self::begin(setup)
+    }
+
+    fn begin(setup: Setup) -> Self {
+        let mut scene = Self { bed: Bed::new(setup, START), now: START, out: Vec::new() };
+        scene.state(LinkState::Live, 0);
+        scene.pass(0);
+        scene.out.clear();
+        scene
+    }
+
+    fn setup(names: &[&str]) -> Setup {
         let limit = Limit {
             delay: Duration::from_secs(2),
             priority: Priority::High,
             ..Limit::plain(Code(147_842), LimitSide::Low, Decimal::new(80, 0), "{beats}/min")
         };
-        let setup = Setup {
+        Setup {
             agent: "gw-01".into(),
             software: "edge-agent test",
             provenance: Provenance::Live,
@@ -46,12 +60,9 @@ impl Scene {
             preferences: Vec::new(),
             kept: Kept::default(),
             has_hub: false,
-        };
-        let mut scene = Self { bed: Bed::new(setup, START), now: START, out: Vec::new() };
-        scene.state(LinkState::Live, 0);
-        scene.pass(0);
-        scene.out.clear();
-        scene
+            envelope: Envelope::neonatal(),
+            standby_max: Duration::from_secs(1_800),
+        }
     }
 
     fn handle(&mut self, input: Input) {
@@ -532,45 +543,6 @@ fn h2_devices_that_name_different_patients_alarm_and_the_later_one_is_not_attrib
     assert!(wrong(&scene).is_empty(), "the one is gone");
     let all = format!("{:?} {:?}", scene.out, scene.bed.snapshot(scene.now));
     assert!(!all.contains("SECRET"), "{all}");
-}
-
-#[test]
-fn h4_a_set_of_limits_that_cannot_be_applied_leaves_the_last_one_in_force() {
-    let mut scene = Scene::new();
-    let limit = |ucum: &str| downstream::Limit {
-        code: 147_842,
-        side: downstream::Side::Low,
-        threshold: "100".into(),
-        ucum: ucum.into(),
-        delay_ms: 0,
-        priority: cotside_protocol::wire::upstream::Priority::High,
-        hysteresis: "0".into(),
-        depth: None,
-        latching: false,
-        extreme: false,
-    };
-    let set = |version, ucum| {
-        Input::Notice(BedNotice::Limits(downstream::Limits {
-            version,
-            author: "hub".into(),
-            limits: vec![limit(ucum)],
-            ..downstream::Limits::default()
-        }))
-    };
-    scene.handle(set(5, "furlong"));
-    assert!(scene.records()[0].contains("LIMITS REFUSED"));
-    scene.out.clear();
-    scene.handle(set(6, "{beats}/min"));
-    let kept = scene
-        .out
-        .iter()
-        .any(|output| matches!(output, Output::Keep(Keep::Limits, json) if json.contains("\"version\":6")));
-    assert!(kept, "a set in force is kept for the next life");
-    scene.event(Event::Numeric(hr(90)));
-    assert!(scene.records().iter().any(|record| record.contains("HR 90 < 100")), "{:?}", scene.records());
-    scene.out.clear();
-    scene.handle(set(4, "{beats}/min"));
-    assert!(scene.records()[0].contains("older than the one in force"));
 }
 
 #[test]

@@ -99,7 +99,8 @@ impl Watching {
     pub(super) fn heard(&mut self, now: Mono, watch: &downstream::Watch) {
         let Some(beat) = watch.beat.filter(|beat| (1..=self.newest).contains(beat)) else {
             self.held_until = self.held_until.min(now);
-            let words = if watch.beat.is_some() { "the hub names a beat that was never drawn" } else { &watch.why };
+            let words =
+                if watch.beat.is_some() { "the hub names a beat that was never drawn" } else { &watch.why };
             let words = if words.is_empty() { "no station watches this bed" } else { words };
             self.revoked = Some(DeviceText::new(words));
             return;
@@ -119,7 +120,8 @@ impl Watching {
     }
 
     pub(super) fn judge(&self, now: Mono) -> Monitoring {
-        let undelivered = || self.alarms.values().filter(|sent| sent.overdue_at().is_some_and(|at| at <= now));
+        let undelivered =
+            || self.alarms.values().filter(|sent| sent.overdue_at().is_some_and(|at| at <= now));
         let is_urgent = undelivered().any(|sent| sent.is_physiological);
         let lapsed = || self.away.clone().unwrap_or_else(|| LAPSED.to_owned());
         if self.held_until <= now {

@@ -3,6 +3,7 @@
 use super::{Failed, load, metrics, print, tap::ask};
 use crate::bed::{ClockSnapshot, LinkSnapshot, Snapshot, ValueSnapshot, clock_words};
 use anyhow::{Context, anyhow};
+use cotside_protocol::model::Wall;
 use cotside_protocol::wire::upstream::Alarm;
 use cotside_systemd::exit::Exit;
 use std::fmt::Write as _;
@@ -71,10 +72,7 @@ fn table(snapshot: &Snapshot) -> String {
     if let Some(words) = &snapshot.store_trouble {
         let _ = writeln!(out, "store   {words}");
     }
-    let _ = match snapshot.limits_version {
-        Some(version) => writeln!(out, "limits  {} in force, the hub's version {version}", snapshot.limits),
-        None => writeln!(out, "limits  {} in force, from the configuration", snapshot.limits),
-    };
+    out.push_str(&care(snapshot));
     out.push('\n');
     snapshot.links.iter().for_each(|link| link_line(link, &mut out));
     for link in &snapshot.links {
@@ -91,6 +89,36 @@ fn table(snapshot: &Snapshot) -> String {
         snapshot.alarms.iter().for_each(|alarm| alarm_line(alarm, &mut out));
     }
     out
+}
+
+/// Who watches, what people hold back, by which limits, for whom: no patient data, a stay has an opaque name.
+fn care(snapshot: &Snapshot) -> String {
+    let mut out = format!("watch   {}\n", snapshot.watch_detail);
+    if let Some(pause) = &snapshot.pause {
+        let _ = writeln!(out, "pause   sound off until {}, by {}", moment(pause.until_us), pause.by);
+    }
+    if let Some(standby) = &snapshot.standby {
+        let (until, by, reason) = (moment(standby.until_us), &standby.by, &standby.reason);
+        let _ = writeln!(out, "standby until {until}, by {by}: {reason}");
+    }
+    let limits = &snapshot.limits;
+    let origin = match limits.version {
+        0 => "from the configuration".to_owned(),
+        version => format!("the hub's version {version} {}", limits.profile),
+    };
+    let _ = writeln!(out, "limits  {} in force, {}", limits.limits.len(), origin.trim());
+    if snapshot.limits_reset {
+        out.push_str("        RESET: nobody has accepted them yet\n");
+    }
+    if let Some(refused) = &snapshot.limits_refused {
+        let _ = writeln!(out, "        version {} was refused: {}", refused.version, refused.words);
+    }
+    let _ = writeln!(out, "stay    {}", snapshot.stay.as_deref().unwrap_or("nobody admitted"));
+    out
+}
+
+fn moment(us: i64) -> String {
+    Wall(us).to_string().get(..19).map_or_else(String::new, |text| format!("{text}Z"))
 }
 
 fn link_line(link: &LinkSnapshot, out: &mut String) {

@@ -404,14 +404,17 @@ impl Uplink {
             Downstream::Welcome => {
                 let welcome: Welcome = serde_json::from_slice(payload)?;
                 self.hear_time(now, welcome.hub_wall_us);
-                self.tell_latest(welcome.limits.clone().map(BedNotice::Limits));
+                let limits = welcome.limits.clone().map(BedNotice::Limits);
                 self.outbox.handle(now, Input::Welcome(welcome));
+                // Which bed it is for comes before its limits.
+                self.attend();
+                self.tell_latest(limits);
             }
             Downstream::Ack => self.outbox.handle(now, Input::Ack(serde_json::from_slice(payload)?)),
             Downstream::Alive => {
                 let alive: Alive = serde_json::from_slice(payload)?;
                 self.hear_time(now, alive.hub_wall_us);
-                self.tell_latest(alive.watch.clone().map(BedNotice::Watch));
+                self.tell_latest(self.outbox.watched(&alive).map(BedNotice::Watch));
                 self.tell_latest(alive.stay.clone().map(BedNotice::Stay));
                 self.outbox.handle(now, Input::Alive(alive));
             }

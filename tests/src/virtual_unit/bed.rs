@@ -8,7 +8,7 @@ use super::*;
 use cotside_edge_agent::bed;
 use cotside_edge_agent::row::FromStore;
 use cotside_edge_agent::store::Ask;
-use cotside_protocol::model::{Code, Decimal, Limit, LimitSet, LimitSide, Priority};
+use cotside_protocol::model::{Code, Decimal, Envelope, Limit, LimitSet, LimitSide, Priority};
 
 /// The store keeps house this often, and beats in between when nothing else is written.
 const HOUSE_EVERY: Duration = Duration::from_secs(60);
@@ -170,6 +170,8 @@ impl BedWorld {
             preferences: Vec::new(),
             kept: Kept::read(&self.disk.dir.join(KEPT), log.alive()),
             has_hub: true,
+            envelope: Envelope::neonatal(),
+            standby_max: Duration::from_secs(1_800),
         };
         self.committed.begin(log.log().epoch);
         let simulated = cotside_protocol::wire::upstream::Provenance::Simulated;

@@ -6,7 +6,7 @@ use crate::store::Ask;
 use cotside_protocol::model::{Now, Wall};
 use cotside_protocol::wire::block::Epoch;
 use cotside_protocol::wire::convert::{from_hex, hex};
-use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Welcome};
+use cotside_protocol::wire::downstream::{Ack, Alive, LaneAck, Watch, Welcome};
 use cotside_protocol::wire::topic::{Lane, Upstream};
 use cotside_protocol::wire::upstream::{Hello, LaneSeqs, WIRE_VERSION};
 use cotside_protocol::wire::watermark::Watermark;
@@ -151,6 +151,18 @@ impl Outbox {
                 self.alive_at = now.mono;
                 self.trust(now, alive.hub_wall_us);
             }
+        }
+    }
+
+    /// Who watches, by the hub's word on this epoch's beats. None: it has said nothing, and a lease that runs goes on to its end.
+    pub fn watched(&self, alive: &Alive) -> Option<Watch> {
+        let is_met = !alive.store.is_empty();
+        match &alive.watch {
+            None if is_met => {
+                Some(Watch { why: "this hub does not say who watches".to_owned(), ..Watch::default() })
+            }
+            None => None,
+            Some(watch) => (watch.epoch == hex(self.log.epoch.0)).then(|| watch.clone()),
         }
     }
 
