@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { WebSocketServer } from 'ws'
+import { desk } from './desk.mjs'
 import { ward } from './ward.mjs'
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url))
@@ -16,6 +17,7 @@ export const CSP =
 
 export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false, hostile = false } = {}) {
   const unit = ward({ beds, waves, calm, hostile })
+  const people = desk(unit)
   const streams = new Set()
   const sockets = new Set()
   let session = null
@@ -55,24 +57,30 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
       const body = status < 400 ? { data, meta: { at } } : { error: { code: data, message: data, statusCode: status, timestamp: at, details: {} } }
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     }
+    const chunks = []
+    for await (const chunk of request) chunks.push(chunk)
+    const body = chunks.length === 0 ? undefined : JSON.parse(Buffer.concat(chunks).toString())
     const signedIn = session !== null && (request.headers.cookie ?? '').includes(`cotside_session=${session}`)
     const who = { user: { username: 'nurse', name: 'K. Lund', role: 'nurse' }, csrf: 'fake-csrf' }
     if (path === '/health') return send(200, { status: 'ok', version: 'fake', store: 'ok', agents: { known: beds, connected: beds } })
     if (path === '/session' && request.method === 'POST') {
-      const chunks = []
-      for await (const chunk of request) chunks.push(chunk)
-      const { username, password } = JSON.parse(Buffer.concat(chunks).toString())
+      const { username, password } = body
       if (username !== 'nurse' || password !== 'nurse') return send(401, 'bad-credentials')
       session = Math.random().toString(36).slice(2)
       response.setHeader('set-cookie', `cotside_session=${session}; HttpOnly; SameSite=Strict; Path=/`)
       return send(200, who)
     }
-    if (!signedIn) return send(401, 'login-required')
+    const told = await people.answer(request, path, query, body, signedIn ? who.user.name : undefined)
+    if (told !== undefined) {
+      for (const [name, value] of Object.entries(told[2] ?? {})) response.setHeader(name, value)
+      return send(told[0], told[1])
+    }
+    if (!signedIn && !people.isIn(request)) return send(401, 'login-required')
     if (path === '/session' && request.method === 'DELETE') {
       session = null
       return send(200, {})
     }
-    if (path === '/session') return send(200, who)
+    if (path === '/session') return signedIn ? send(200, who) : send(401, 'login-required')
     if (path === '/units') return send(200, [{ id: 'nicu', name: 'NICU A' }])
     if (path === '/units/nicu') return send(200, unit.view(Date.now()))
     if (path === '/units/nicu/events') {
@@ -102,7 +110,7 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
   }
 
   server.on('upgrade', (request, socket, head) => {
-    if (silent || session === null) return socket.destroy()
+    if (silent || (session === null && !people.isIn(request))) return socket.destroy()
     ws.handleUpgrade(request, socket, head, (client) => {
       const reader = { client, beds: new Set(), told: new Set() }
       sockets.add(reader)
@@ -118,7 +126,7 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
     for (const stream of streams) stream.write(text)
   }
   const timers = [
-    setInterval(() => event('tick', { hub_at_ms: Date.now() }), 1000),
+    setInterval(() => event('tick', { hub_at_ms: Date.now(), ...people.tick(Date.now()) }), 1000),
     // A quarter of the beds each quarter of a second, as a hub that coalesces would.
     setInterval(() => {
       const now = Date.now()
@@ -149,6 +157,7 @@ export async function startFakeHub({ beds = 8, port = 0, waves = 3, calm = false
   }
   return {
     url: `http://127.0.0.1:${server.address().port}`,
+    people,
     // The network goes: open connections die, new ones are cut.
     silence(on) {
       silent = on
@@ -183,5 +192,6 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     return at < 0 ? otherwise : Number(process.argv[at + 1])
   }
   const hub = await startFakeHub({ beds: option('beds', 8), port: option('port', 8099) })
+  hub.people.autoApprove()
   console.log(`fake hub on ${hub.url} (nurse / nurse)`)
 }

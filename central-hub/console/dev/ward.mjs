@@ -9,13 +9,14 @@ const BABIES = [
 ]
 
 // What makes a bed worth looking at, by its index; any other bed is well.
-const STORIES = ['calm', 'desaturating', 'cuff', 'tachycardic', 'late', 'stale', 'available', 'lost']
+const STORIES = ['calm', 'desaturating', 'cuff', 'tachycardic', 'late', 'stale', 'available', 'lost', 'acknowledged', 'latched', 'paused', 'procedure']
 
 export function ward({ beds, waves, calm, hostile }) {
   const began = Date.now()
   const all = Array.from({ length: beds }, (_, i) => bed(i, began, calm, hostile))
   let sentTo = Date.now()
   return {
+    beds: all,
     records: all.map((b) => [b.id, b.record]),
     view: (now) => ({ unit: { id: 'nicu', name: 'NICU A' }, hub_at_ms: now, store_ok: true, beds: all.map((b) => b.view(now)) }),
     waves(now) {
@@ -81,6 +82,9 @@ function bed(index, began, calm, hostile) {
     if (story === 'desaturating') return [alarm(1, 'high', 150456, 'SpO2 71 < 85', began - 19_000), alarm(2, 'high', 147842, 'HR 78 < 100', began - 11_000, { recorded: false })]
     if (story === 'tachycardic') return [alarm(3, 'medium', 147842, 'HR 204 > 200', began - 41_000)]
     if (story === 'stale') return [alarm(4, 'low', 151578, 'RESP LEAD OFF', began - 130_000, { kind: 'technical' })]
+    if (story === 'acknowledged') return [alarm(6, 'medium', 147842, 'HR 96 < 100', began - 95_000, { inactivation: { state: 'acknowledged', by: 'K. Lund', at_us: (began - 60_000) * 1000 } })]
+    if (story === 'latched') return [alarm(7, 'high', null, 'APNOEA 24 s', began - 31_000, { condition: 'latched', parts: ['Apnea 24 s', 'HR 68', 'SpO2 74'] })]
+    if (story === 'paused') return [alarm(8, 'medium', 150456, 'SpO2 82 < 85', began - 25_000, { inactivation: { state: 'audio-paused', by: 'K. Lund', until_us: (began + 95_000) * 1000 } })]
     if (story === 'calm' && index === 0 && !calm) return [alarm(5, 'medium', 150456, 'SpO2 84 < 85', now - 3000, { condition: 'delaying', active_ms: null })]
     return []
   }
@@ -96,25 +100,83 @@ function bed(index, began, calm, hostile) {
     device(2, 'ventilator', 'medibus', 'VN500', story === 'late' ? 'silent' : 'live', story === 'late' ? 'no answer for 64 s' : ''),
   ]
 
+  const held = { pause: null, standby: null, requested: null, acked: new Map(), asked: new Map(), taken: new Map(), worse: new Map(), patient: undefined }
+  if (story === 'paused') held.pause = { until_ms: began + 95_000, by: 'K. Lund', up_to: 'medium' }
+  if (story === 'procedure') held.standby = { until_ms: began + 840_000, by: 'M. Roth', reason: 'eye examination' }
+  const asIs = (now) => {
+    if (held.pause !== null && held.pause.until_ms < now) held.pause = null
+    if (held.standby !== null && held.standby.until_ms < now) held.standby = null
+    return alarms(now).map((a) => {
+      const episode = String(a.episode)
+      const worse = held.worse.get(episode) ?? 0
+      const acked = held.acked.get(episode)
+      const inactivation = acked !== undefined ? acked : held.pause !== null && a.inactivation.state === 'enabled' ? { state: 'audio-paused', by: held.pause.by, until_us: held.pause.until_ms * 1000 } : a.inactivation
+      return { parts: [], late: false, ...a, episode, version: a.version + worse, attention: a.version + worse, inactivation, requested: held.asked.get(episode) ?? null, responsibility: held.taken.get(episode) ?? { state: 'none' } }
+    })
+  }
+
   return {
     id,
     sends,
+    began,
+    request(what, by, episode) {
+      if (episode === undefined) held.requested = { act: what, by }
+      else held.asked.set(episode, { act: what, by })
+    },
+    apply(what, by, episode, body) {
+      held.requested = null
+      held.asked.delete(episode)
+      const now = Date.now()
+      if (what === 'acknowledge') held.acked.set(episode, { state: 'acknowledged', by, at_us: now * 1000 })
+      if (what === 'pause-audio') held.pause = { until_ms: now + (body.seconds ?? 120) * 1000, by, up_to: 'high' }
+      if (what === 'end-pause') held.pause = null
+      if (what === 'standby') held.standby = { until_ms: now + body.minutes * 60_000, by, reason: body.reason }
+      if (what === 'end-standby') held.standby = null
+    },
+    worsen: (episode) => void held.worse.set(episode, (held.worse.get(episode) ?? 0) + 1),
+    responsibility: (episode, answer, by) => void held.taken.set(episode, { state: answer === 'accept' ? 'accepted' : answer === 'reject' ? 'rejected' : 'none', by, at_ms: Date.now() }),
+    admit: (patient) => void (held.patient = patient),
+    discharge: () => void (held.patient = null),
+    limitRows: () => limits.map((l) => ({ ...l, delay_ms: l.code === 150456 ? 10_000 : 5_000, priority: l.side === 'low' ? 'high' : 'medium' })),
+    // The life of every alarm, open and past.
+    history(now) {
+      const open = asIs(now).filter((a) => a.condition !== 'delaying').map((a) => ({ ...a, bed: id, patient: name, ended_ms: null, ended: null, life: life(a.onset_ms, a.active_ms, null) }))
+      if (!occupied) return open
+      const past = [3, 11, 27, 52].map((ago, i) => {
+        const onset = began - (ago + index * 2) * 60_000
+        const end = onset + (20 + i * 13) * 1000
+        return { ...alarm(`${id}-${i}`, ['high', 'medium', 'medium', 'low'][i], 150456, ['SpO2 74 < 80', 'SpO2 83 < 85', 'HR 203 > 200', 'RESP LEAD OFF'][i], onset + 5000, { condition: 'inactive', kind: i === 3 ? 'technical' : 'physiological' }), bed: id, patient: name, ended_ms: end, ended: 'resolved', life: life(onset, onset + 5000, end) }
+      })
+      return [...open, ...past]
+    },
     record: record(story, index, hostile),
     channels: sends ? channels(index, id, hr, story === 'desaturating' ? 4 : rr, story) : [],
     view: (now) => ({
       bed: id,
       state: occupied ? 'occupied' : 'available',
-      patient: occupied ? { name, identifier: `4711-${id}`, birth_date: '2026-01-06', gestational_age: { weeks, days }, day_of_life: dol, pma: { weeks: weeks + Math.floor((days + dol) / 7), days: (days + dol) % 7 }, weight_g: weight } : null,
+      patient: held.patient === null ? null : held.patient !== undefined ? { day_of_life: 1, pma: held.patient.gestational_age, ...held.patient } : occupied ? { name, identifier: `4711-${id}`, birth_date: '2026-01-06', gestational_age: { weeks, days }, day_of_life: dol, pma: { weeks: weeks + Math.floor((days + dol) / 7), days: (days + dol) % 7 }, weight_g: weight } : null,
       agent: occupied ? { id: `gw-${id}`, state: story === 'lost' ? 'lost' : 'live', heard_ms: story === 'lost' ? now - began + 42_000 : 120, simulated: story === 'calm' && index === 0 } : null,
       devices: occupied ? devices : [],
       values: sends ? values(now) : [],
       limits: occupied ? limits : [],
       limits_state: index % 7 === 4 ? 'requested' : 'in-force',
-      alarms: alarms(now),
+      alarms: asIs(now),
+      pause: held.pause,
+      standby: held.standby,
+      requested: held.requested === null ? [] : [held.requested],
+      stay: `stay-${id}`,
+      nurse: index % 3 === 0 ? { primary: 'K. Lund', buddy: null } : null,
+      watch: { covered: !(story === 'late'), why: story === 'late' ? 'no station covers this bed' : '', stations: story === 'late' ? [] : ['Desk A'] },
       link_lost_ms: story === 'lost' ? now - began + 42_000 : null,
     }),
   }
 }
+
+const life = (onset, active, end) => [
+  { at_ms: onset, what: 'onset', by: null, words: '' },
+  ...(active === null ? [] : [{ at_ms: active, what: 'active', by: null, words: '' }, { at_ms: active + 180, what: 'painted', by: 'Desk A', words: '' }, { at_ms: active + 240, what: 'sounded', by: 'Desk A', words: 'high' }]),
+  ...(end === null ? [] : [{ at_ms: end - 6000, what: 'acknowledged', by: 'K. Lund', words: 'Desk A' }, { at_ms: end, what: 'ended', by: null, words: 'resolved' }]),
+]
 
 const bump = (f, middle, width, height) => height * Math.exp(-((f - middle) ** 2) / (2 * width * width))
 

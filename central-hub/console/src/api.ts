@@ -34,7 +34,7 @@ export interface Alarm {
   priority: Priority
   condition: 'delaying' | 'active' | 'latched' | 'inactive'
   site: string | null
-  inactivation: { state: string; until_us?: number }
+  inactivation: Inactivation
   code: number | null
   value: string | null
   limit: string | null
@@ -43,6 +43,60 @@ export interface Alarm {
   onset_ms: number
   active_ms: number | null
   recorded: boolean
+  // The version from which it asks for attention anew.
+  attention?: number
+  // What a combined alarm consists of.
+  parts?: string[]
+  // The agent had raised it before it could tell.
+  late?: boolean
+  responsibility?: Responsibility | null
+  // A command on its way to the bed.
+  requested?: Requested | null
+}
+
+export interface Inactivation {
+  state: string
+  by?: string
+  until_us?: number
+  at_us?: number
+  until_ms?: number
+  at_ms?: number
+}
+
+export interface Responsibility {
+  state: 'none' | 'undefined' | 'accepted' | 'rejected'
+  by?: string | null
+  // How far it has been escalated, and to whom.
+  tier?: number
+  recipients?: string[]
+}
+
+export interface Requested {
+  command?: string
+  act: string
+  by: string
+  station?: string | null
+}
+
+// The bed's audio is paused as a whole.
+export interface Pause {
+  until_ms: number
+  by: string
+  up_to: Priority
+}
+
+// The patient's alarms are held back for a procedure; extremes are not.
+export interface Standby {
+  until_ms: number
+  by: string
+  reason: string
+}
+
+// Who watches the bed from a station, as the hub has it proved.
+export interface Watch {
+  covered: boolean
+  why: string
+  stations: string[]
 }
 
 export interface Device {
@@ -106,6 +160,13 @@ export interface BedView {
   limits_state: 'requested' | 'in-force' | 'none'
   alarms: Alarm[]
   link_lost_ms: number | null
+  // A hub that does not say leaves them out.
+  watch?: Watch | null
+  pause?: Pause | null
+  standby?: Standby | null
+  requested?: Requested[]
+  stay?: string | null
+  nurse?: { primary: string | null; buddy: string | null } | null
 }
 
 export interface UnitView {
@@ -113,6 +174,8 @@ export interface UnitView {
   hub_at_ms: number
   store_ok: boolean
   beds: BedView[]
+  // The unit's own: a station that does not display, a log that is full.
+  alarms?: Alarm[]
 }
 
 export interface BedsFrame {
@@ -121,7 +184,8 @@ export interface BedsFrame {
 }
 
 export interface Session {
-  user: { username: string; name: string; role: string }
+  // null: this screen is a station; nobody is signed in.
+  user: { username: string; name: string; role: string } | null
   csrf: string
 }
 

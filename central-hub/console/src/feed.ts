@@ -1,9 +1,12 @@
 // The one owner of the connection to the hub: session, event stream, waveform socket, and when each was last heard.
 
 import { signal, type Signal } from '@preact/signals'
-import type { BedsFrame, BedView, Channel, Session, UnitView } from './api'
+import type { Alarm, BedsFrame, BedView, Channel, Session, UnitView } from './api'
 import { decode } from './frames'
-import { setWall } from './pulse'
+import { csrf } from './hub'
+import { setWall, wall } from './pulse'
+import type { Tick } from './receipts'
+import { enter, standing } from './station'
 import { BedClock, Trace } from './trace'
 
 export interface BedState {
@@ -28,6 +31,7 @@ export const session = signal<Session | null | undefined>(undefined)
 export const signedOutBy = signal<'start' | 'person' | 'hub'>('start')
 export const unit = signal<{ id: string; name: string } | null>(null)
 export const storeOk = signal(true)
+export const unitAlarms = signal<{ alarms: Alarm[]; hubAtMs: number; receivedAt: number }>({ alarms: [], hubAtMs: 0, receivedAt: 0 })
 export const beds = signal<string[]>([])
 export const connected = signal(false)
 // performance.now() of the last word from the hub on the event stream.
@@ -53,7 +57,11 @@ export function bedWaves(bed: string): BedWaves {
 
 // ---- session
 
+// A station is let in by its key; anyone else by what the browser still holds of a session.
 export async function resume(): Promise<void> {
+  const entered = await enter()
+  if (entered === 'in') return enterStation()
+  if (entered === 'no-answer') return retrySoon(resume)
   try {
     const answer = await fetch('/api/v1/session')
     if (answer.ok) return signIn(dataOf<Session>(await answer.json()))
@@ -85,19 +93,37 @@ export async function logIn(username: string, password: string): Promise<string 
 }
 
 export async function logOut(): Promise<void> {
-  const csrf = session.value?.csrf ?? ''
+  const token = session.value?.csrf ?? ''
   leave('person')
-  await fetch('/api/v1/session', { method: 'DELETE', headers: { 'x-csrf-token': csrf } }).catch(() => undefined)
+  await fetch('/api/v1/session', { method: 'DELETE', headers: { 'x-csrf-token': token } }).catch(() => undefined)
 }
 
 function signIn(found: Session): void {
+  csrf.value = found.csrf
   session.value = found
   void open()
+}
+
+export function enterStation(): void {
+  session.value = { user: null, csrf: csrf.value ?? '' }
+  void open()
+}
+
+// A station is never signed out: it shows that it is cut off, and proves itself anew.
+function turnedAway(): void {
+  if (standing.peek().is !== 'station') return leave('hub')
+  retryStream(async () => {
+    const entered = await enter()
+    if (entered === 'in') void open()
+    else if (entered === 'no-answer') turnedAway()
+    else leave('hub')
+  })
 }
 
 function leave(by: 'person' | 'hub'): void {
   signedOutBy.value = by
   session.value = null
+  csrf.value = null
   close()
   for (const state of states.values()) state.value = undefined
   beds.value = []
@@ -105,6 +131,9 @@ function leave(by: 'person' | 'hub'): void {
 }
 
 // ---- event stream
+
+const tickTakers: ((tick: Tick) => void)[] = []
+export const onTick = (take: (tick: Tick) => void): void => void tickTakers.push(take)
 
 let stream: EventSource | null = null
 let attempt = 0
@@ -116,7 +145,7 @@ async function open(): Promise<void> {
   watchdog = window.setInterval(watch, 1_000)
   try {
     const answer = await fetch('/api/v1/units')
-    if (answer.status === 401) return leave('hub')
+    if (answer.status === 401) return turnedAway()
     if (!answer.ok) return retryStream()
     const units = dataOf<{ id: string; name: string }[]>(await answer.json())
     const wanted = new URLSearchParams(location.search).get('unit')
@@ -157,9 +186,13 @@ function listen(unitId: string): void {
   }
   on<UnitView>('snapshot', takeSnapshot)
   on<BedsFrame>('beds', takeBeds)
-  on<{ hub_at_ms: number; store_ok?: boolean }>('tick', (tick, at) => {
+  on<Tick>('tick', (tick, at) => {
     setWall(tick.hub_at_ms, at)
     if (tick.store_ok !== undefined) storeOk.value = tick.store_ok
+    for (const take of tickTakers) take(tick)
+  })
+  on<{ hub_at_ms?: number; alarms?: Alarm[] }>('unit', (told, at) => {
+    if (told.alarms !== undefined) unitAlarms.value = { alarms: told.alarms, hubAtMs: told.hub_at_ms ?? wall(at), receivedAt: at }
   })
   on('overflow', () => undefined)
   source.onerror = () => {
@@ -171,6 +204,7 @@ function takeSnapshot(view: UnitView, at: number): void {
   setWall(view.hub_at_ms, at)
   unit.value = view.unit
   storeOk.value = view.store_ok
+  unitAlarms.value = { alarms: view.alarms ?? [], hubAtMs: view.hub_at_ms, receivedAt: at }
   for (const [bed, state] of states) {
     if (!view.beds.some((b) => b.bed === bed)) state.value = undefined
   }
@@ -204,7 +238,7 @@ function watch(): void {
   if (stream !== null && connected.value && performance.now() - heardAt.value > SILENCE_MS) retryStream()
 }
 
-function retryStream(): void {
+function retryStream(how: () => Promise<void> = open): void {
   stream?.close()
   stream = null
   connected.value = false
@@ -213,7 +247,7 @@ function retryStream(): void {
   const longest = Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** attempt)
   attempt += 1
   // Full jitter over the upper half: stations of one unit do not come back in step.
-  timer = window.setTimeout(() => void open(), longest * (0.5 + Math.random() / 2))
+  timer = window.setTimeout(() => void how(), longest * (0.5 + Math.random() / 2))
 }
 
 function retrySoon(what: () => Promise<void>): void {

@@ -5,8 +5,14 @@ import type { VNode } from 'preact'
 import { hubLink } from './age'
 import { bedState, beds, connected, heardAt, logOut, roundTripMs, session, storeOk, wavesConnected } from './feed'
 import { thousandths } from './format'
+import { isStation, silentBecause } from './monitor'
 import { framesPerSecond, now } from './pulse'
+import { openSoundCheck } from './soundcheck'
+import { counted } from './receipts'
+import { audio, heardByPerson, sounding } from './speaker'
+import { standing } from './station'
 import { WAVE_DELAY_MS } from './sweep'
+import { Bell } from './symbols'
 import { helping, toCompleteness } from './view'
 
 export function Footer(): VNode {
@@ -46,19 +52,45 @@ export function Footer(): VNode {
           SIMULATED {counts.simulated} of {counts.beds}
         </b>
       )}
-      <span class="not">
-        <b>SOUND: NONE</b> visual only · <b>NOT FOR ALARM SURVEILLANCE</b>
-      </span>
-      <span class="person">{session.value?.user.name ?? ''}</span>
+      {isStation.value ? <StationWords /> : <RemoteWords />}
+      {session.value?.user != null && <span class="person">{session.value.user.name}</span>}
       <button type="button" onClick={toCompleteness}>
         <kbd>C</kbd> completeness
       </button>
-      <button type="button" onClick={() => void logOut()}>
-        sign out
-      </button>
+      {session.value?.user != null && (
+        <button type="button" onClick={() => void logOut()}>
+          sign out
+        </button>
+      )}
       <button type="button" onClick={() => (helping.value = true)}>
         <kbd>?</kbd> help
       </button>
     </footer>
+  )
+}
+
+function RemoteWords(): VNode {
+  return (
+    <span class="not">
+      <b class="plate">REMOTE VIEW</b> no sound · <b>NOT FOR ALARM SURVEILLANCE</b>
+    </span>
+  )
+}
+
+// What a station says of its own voice.
+function StationWords(): VNode {
+  const silent = silentBecause.value
+  const told = counted.value
+  const known = heardByPerson.value !== null
+  return (
+    <span class="not">
+      station <b>{standing.value.is === 'station' ? standing.value.station.name : ''}</b>
+      {' · '}
+      {told !== null && !told.counts && silent === null && <b>DOES NOT COUNT: {told.why} · </b>}
+      <button type="button" class="sound" data-audio={audio.value} data-sounding={sounding.value} onClick={openSoundCheck}>
+        <Bell crossed={silent !== null} />
+        {silent !== null ? <b>SOUND OFF</b> : <b>{known ? 'sound on' : 'SOUND UNVERIFIED'}</b>}
+      </button>
+    </span>
   )
 }

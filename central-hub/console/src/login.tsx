@@ -6,6 +6,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { logIn, signedOutBy } from './feed'
 import { clock } from './format'
 import { now, wall } from './pulse'
+import { pairingOpen, standing } from './station'
 
 export function Login(): VNode {
   const trouble = useSignal<string | null>(null)
@@ -36,6 +37,11 @@ export function Login(): VNode {
             The session has ended. <b>No bed is being shown.</b>
           </p>
         )}
+        {standing.value.is === 'refused' && (
+          <p class="ended" role="alert">
+            <b>This screen is not a station now.</b> {standing.value.why}
+          </p>
+        )}
         <label>
           User name
           <input ref={name} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required />
@@ -51,8 +57,11 @@ export function Login(): VNode {
           {busy.value ? 'Signing in' : 'Sign in'}
         </button>
         <p class="limits">
-          This view supplements the alarms of the bedside devices; it makes no sound and is not for alarm surveillance.
+          Signed in here, this is a remote view: it makes no sound and is not for alarm surveillance. Only a paired station is.
         </p>
+        <button type="button" class="quiet" onClick={() => (pairingOpen.value = true)}>
+          Make this screen a station
+        </button>
       </form>
       <p class="time">{clock(wall(now.value), true)}</p>
     </main>

@@ -8,10 +8,15 @@ import { Footer } from './footer'
 import { Help } from './help'
 import { listen } from './keys'
 import { Login } from './login'
+import { begin } from './monitor'
+import { Notices } from './notices'
+import { Pairing } from './pairing'
 import { start } from './pulse'
 import { Record } from './record'
 import { Announcer, Strip } from './strip'
 import { TrendView } from './trend'
+import { SoundCheck, StartScreen } from './soundcheck'
+import { pairingOpen } from './station'
 import { LostBanner, Unit } from './unit'
 import { helping, screen } from './view'
 
@@ -20,15 +25,19 @@ function Console(): VNode | null {
     document.title = unit.value === null ? 'Cotside' : `${unit.value.name} · Cotside`
   })
   if (session.value === undefined) return <p class="waiting">asking the hub</p>
+  if (pairingOpen.value) return <Pairing />
   if (session.value === null) return <Login />
   return (
     <>
       <Strip />
       <LostBanner />
+      <Notices />
       <View />
       <Footer />
       <Announcer />
       {helping.value && <Help />}
+      <StartScreen />
+      <SoundCheck />
     </>
   )
 }
@@ -46,5 +55,6 @@ function View(): VNode {
 const root = document.getElementById('app')
 if (root !== null) render(<Console />, root)
 start()
+begin()
 listen()
 void resume()

@@ -2,10 +2,12 @@
 
 import { useComputed } from '@preact/signals'
 import type { VNode } from 'preact'
-import { alarmsOf, byUrgency, remarks, type ShownAlarm } from './alarms'
-import { bedState, beds, unit } from './feed'
+import { alarmsOf, byUrgency, mark, remarks, unitAlarmsOf, type ShownAlarm } from './alarms'
+import { bedState, beds, unit, unitAlarms } from './feed'
 import { asterisks, clock, day, duration, label } from './format'
+import { isStation } from './monitor'
 import { now, wall } from './pulse'
+import { Symbol } from './symbols'
 import { toBed, width } from './view'
 
 // Widths in console.css, of a screen that is wide and one that is not.
@@ -26,7 +28,7 @@ export function Strip(): VNode {
     <header class="strip">
       <div class="brand">
         <b>{unit.value?.name ?? 'Cotside'}</b>
-        <span>{unit.value === null ? '' : 'Cotside'}</span>
+        <span>{isStation.value || unit.value === null ? 'Cotside' : 'REMOTE VIEW'}</span>
       </div>
       <div class="alarms" role="group" aria-label="Active alarms">
         {lead === undefined && <p class="calm">no active alarms</p>}
@@ -47,6 +49,8 @@ export function Strip(): VNode {
 }
 
 function allAlarms(): ShownAlarm[] {
+  const of = unitAlarms.value
+  const units = unitAlarmsOf(of.alarms, of.hubAtMs).map((a) => ({ ...a, sinceMs: a.sinceMs - of.receivedAt }))
   return beds.value
     .flatMap((bed) => {
       const state = bedState(bed).value
@@ -54,6 +58,7 @@ function allAlarms(): ShownAlarm[] {
         ? []
         : alarmsOf(state.view, state.hubAtMs).map((a) => ({ ...a, sinceMs: a.sinceMs - state.receivedAt }))
     })
+    .concat(units)
     .sort(byUrgency)
 }
 
@@ -64,21 +69,31 @@ function Chip({ alarm, lead = false }: { alarm: ShownAlarm; lead?: boolean }): V
   return (
     <button
       type="button"
-      class={`chip ${alarm.priority} ${alarm.manner}${lead ? ' lead' : ''}`}
+      class={`chip ${alarm.priority} ${alarm.manner}${alarm.technical ? ' technical' : ''}${lead ? ' lead' : ''}`}
       style={{ '--chars': String(length) }}
-      onClick={() => toBed(alarm.bed)}
+      data-shows={mark(alarm)}
+      onClick={() => alarm.bed !== '' && toBed(alarm.bed)}
     >
       <span class="what">
         <b>{alarm.bed}</b> {asterisks(alarm.priority)} {text}
       </span>
       <small>
-        <b>{duration(alarm.sinceMs + now.value)}</b>
-        {remarks(alarm, wall(now.value)).map((words) => (
-          <span key={words}>{words}</span>
-        ))}
+        <b>
+          <Symbol sign={alarm.sign} />
+          {duration(alarm.sinceMs + now.value)}
+        </b>
+        {(lead || alarm.sign === 'none') &&
+          remarks(alarm, wall(now.value)).map((words) => <span key={words}>{words}</span>)}
+        {!lead && alarm.sign !== 'none' && <span class="brief">{brief(alarm)}</span>}
       </small>
     </button>
   )
+}
+
+// What room there is for beside a sign: how long a pause still lasts, or what is on its way.
+function brief(alarm: ShownAlarm): string {
+  if (alarm.sent !== '') return 'SENT'
+  return alarm.untilMs === null ? '' : duration(alarm.untilMs - wall(now.value))
 }
 
 // Spoken by a screen reader: only what is high interrupts.

@@ -3,13 +3,14 @@
 import { useComputed } from '@preact/signals'
 import type { VNode } from 'preact'
 import { hubLink } from './age'
-import { alarmsOf, remarks, type ShownAlarm } from './alarms'
+import { alarmsOf, mark, remarks, sentWords, type ShownAlarm } from './alarms'
 import type { BedView, Device, Patient } from './api'
 import { bedState, connected, heardAt, type BedState } from './feed'
 import { asterisks, clock, counter, duration, gestation, grams, label, ucumText } from './format'
 import { ageWords, BloodPressure, Measured, pressureWords, readingWords } from './number'
 import { pick, type Pressure, type Reading } from './pick'
 import { now, wall } from './pulse'
+import { Symbol } from './symbols'
 import { toBed } from './view'
 import { Waves } from './waves'
 
@@ -65,7 +66,12 @@ function Occupied(props: {
   return (
     <div class="inner">
       <Identity view={view} />
-      {!silent && <AlarmBar alarms={alarms} />}
+      {!silent && (
+        <div class="top">
+          <AlarmBar alarms={alarms} />
+          <Held view={view} told={alarms[0]?.sign === 'paused'} />
+        </div>
+      )}
       {silent ? (
         <NoData state={state} elapsed={elapsed} alarms={alarms} />
       ) : (
@@ -119,14 +125,45 @@ function AlarmBar({ alarms }: { alarms: ShownAlarm[] }): VNode | null {
   if (alarms.length > 1) small.push(`+${alarms.length - 1}`)
   const chars = asterisks(alarm.priority).length + 1 + text.length
   return (
-    <div class={`bar ${alarm.priority} ${alarm.manner}`} style={{ '--chars': String(Math.max(12, chars)) }} title={text}>
+    <div
+      class={`bar ${alarm.priority} ${alarm.manner}${alarm.technical ? ' technical' : ''}`}
+      style={{ '--chars': String(Math.max(12, chars)) }}
+      title={[text, ...alarm.parts].join(' · ')}
+      data-shows={mark(alarm)}
+    >
       <span class="what">
         {asterisks(alarm.priority)} {text}
       </span>
       <span class="since">
-        <b>{duration(alarm.sinceMs)}</b>
+        <b>
+          <Symbol sign={alarm.sign} />
+          {duration(alarm.sinceMs)}
+        </b>
         <small>{small.join(' · ')}</small>
       </span>
+    </div>
+  )
+}
+
+// What holds the bed's alarms back, in no alarm colour, and what of it is only asked for.
+export function Held({ view, told = false }: { view: BedView; told?: boolean }): VNode | null {
+  const { pause = null, standby = null } = view
+  const sent = (view.requested ?? []).map(sentWords).join(' · ')
+  if ((pause === null || told) && standby === null && sent === '') return null
+  const at = wall(now.value)
+  return (
+    <div class="held">
+      {pause !== null && !told && (
+        <span>
+          <Symbol sign="paused" /> AUDIO PAUSED <b>{duration(pause.until_ms - at)}</b>
+        </span>
+      )}
+      {standby !== null && (
+        <span>
+          <Symbol sign="off" /> STANDBY <b>{duration(standby.until_ms - at)}</b> {standby.reason}
+        </span>
+      )}
+      {sent !== '' && <span>{sent}</span>}
     </div>
   )
 }
@@ -134,11 +171,12 @@ function AlarmBar({ alarms }: { alarms: ShownAlarm[] }): VNode | null {
 function NoData({ state, elapsed, alarms }: { state: BedState; elapsed: number; alarms: ShownAlarm[] }): VNode {
   const { view, hubAtMs } = state
   const since = view.link_lost_ms
-  const still = alarms.filter((alarm) => alarm.text !== 'NO DATA')
+  const still = alarms.filter((alarm) => alarm.episode !== null)
+  const lost = alarms.find((alarm) => alarm.episode === null)
   const why =
     view.agent === null ? 'no gateway assigned' : view.agent.state === 'never' ? 'gateway never connected' : 'gateway not heard'
   return (
-    <div class="nodata">
+    <div class="nodata" data-shows={lost === undefined ? undefined : mark(lost)}>
       <b class={since === null ? '' : 'alarming'}>{since === null ? 'NO DATA' : '** NO DATA'}</b>
       {since !== null && <span class="count">{counter(since + elapsed)}</span>}
       <span>
@@ -194,6 +232,7 @@ function Links({ view }: { view: BedView }): VNode {
       {troubledFirst(view.devices).map((device) => (
         <Link key={device.link} device={device} />
       ))}
+      {view.watch?.covered === false && view.state === 'occupied' && <span class="said">no station watches this bed</span>}
       {view.limits_state === 'none' && <span class="said">limits not known</span>}
       {view.limits_state === 'requested' && <span class="said">limits requested</span>}
       {view.agent?.simulated === true && <span class="simulated">SIMULATED</span>}

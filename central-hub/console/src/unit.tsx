@@ -6,6 +6,7 @@ import { beds, connected, heardAt } from './feed'
 import { hubLink } from './age'
 import { counter } from './format'
 import { grid } from './grid'
+import { noticesPx } from './notices'
 import { now } from './pulse'
 import { Tile } from './tile'
 import { height, lanesAsked, width } from './view'
@@ -16,8 +17,9 @@ const SMALL_LANE_PX = 300
 
 export function Unit(): VNode {
   const list = beds.value
-  const { columns, rows } = grid(list.length, width.value, height.value - CHROME_PX)
-  const tileHeight = (height.value - CHROME_PX) / rows
+  const room = height.value - CHROME_PX - noticesPx.value
+  const { columns, rows } = grid(list.length, width.value, room)
+  const tileHeight = room / rows
   const lanes = lanesAsked ?? lanesFor(list.length, rows * columns, tileHeight)
   return (
     <main
