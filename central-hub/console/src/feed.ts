@@ -6,7 +6,7 @@ import { decode } from './frames'
 import { csrf } from './hub'
 import { setWall, wall } from './pulse'
 import type { Tick } from './receipts'
-import { enter, standing } from './station'
+import { enter, pairingOpen, standing } from './station'
 import { BedClock, Trace } from './trace'
 
 export interface BedState {
@@ -105,6 +105,7 @@ function signIn(found: Session): void {
 }
 
 export function enterStation(): void {
+  pairingOpen.value = false
   session.value = { user: null, csrf: csrf.value ?? '' }
   void open()
 }

@@ -84,7 +84,6 @@ function wait(code: string, entered: () => void): void {
       return
     }
     if (asked.data?.state === 'approved' && (await enter()) === 'in') {
-      pairingOpen.value = false
       return entered()
     }
     standing.value = { is: 'pairing', code, trouble: asked.ok ? '' : 'The hub does not answer.' }
