@@ -67,11 +67,12 @@ impl Peer for CountingOximeter {
         let number = sent.len() as u64;
         let index = INDEX_BASE + number % INDEX_COUNT;
         sent.push(now.wall);
-        let second = now.wall.0.div_euclid(1_000_000).rem_euclid(86_400);
+        let ([year, month, day], second) = now.wall.calendar();
         let saturation = if self.dips && number % DIP_EVERY < DIP_LINES { 81 } else { 97 };
         let line = format!(
-            "11/22/26 {:02}:{:02}:{:02} SN=0000077777 SPO2={saturation:03}% BPM={:03} PI={:02}.{:02}% SPCO=--.-% SPMET=--.-% \
+            "{month:02}/{day:02}/{:02} {:02}:{:02}:{:02} SN=0000077777 SPO2={saturation:03}% BPM={:03} PI={:02}.{:02}% SPCO=--.-% SPMET=--.-% \
              DESAT=-- PIDELTA=+-- ALARM=0000 EXC=000800\r\n",
+            year % 100,
             second / 3600,
             second / 60 % 60,
             second % 60,

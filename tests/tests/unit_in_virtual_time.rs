@@ -79,7 +79,7 @@ fn after_any_power_cut_the_record_is_whole_and_every_gap_has_a_true_cause() {
 #[test]
 fn of_a_day_of_three_beds_no_second_is_unexplained() {
     let dir = scratch("day");
-    let record = Month { beds: 3, days: 1, seed: 1 }.run(&dir).unwrap();
+    let record = Month { beds: 3, days: 1, seed: 1 }.run(&dir, &mut |_| {}).unwrap();
     println!("{}", record.table());
     let broken = &record.found.broken;
     assert!(broken.is_empty(), "stores in {}: {:#?}", dir.display(), &broken[..broken.len().min(10)]);

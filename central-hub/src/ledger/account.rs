@@ -93,28 +93,36 @@ impl Account {
     /// A hole in which nothing was written and nothing is waited for.
     fn settle(&mut self, evidence: &Evidence<'_>, from: i64, to: i64) {
         let hole = Seconds::of(from, to);
+        let Some(live) = evidence.live else { return self.settle_dark(evidence, &hole) };
+        // What a live link does not bring it does not offer; from when it went down until it lives again, it is dark.
+        let (offered_none, dark) = (hole.and(live), hole.without(live));
+        self.miss(NOT_OFFERED, &offered_none);
+        dark.ranges().iter().for_each(|&(from, to)| self.settle_dark(evidence, &Seconds::of(from, to)));
+    }
+
+    /// A hole in which nothing else of the link was heard either.
+    fn settle_dark(&mut self, evidence: &Evidence<'_>, hole: &Seconds) {
+        let Some(&(from, to)) = hole.ranges().first() else { return };
         if to - from <= quiet_s() {
+            let is_up = evidence.heard.has(to) || evidence.live.is_some_and(|live| live.has(to));
             let gap = self.missing.iter().find(|(_, seconds)| seconds.has(from - 1));
             // Until a link is up again, what took it down is why; noise takes none down.
-            let is_noise = |cause: &Cause| cause == NOISE && evidence.heard.has(to);
+            let is_noise = |cause: &Cause| cause == NOISE && is_up;
             if let Some(cause) = gap.map(|(cause, _)| cause.clone()).filter(|cause| !is_noise(cause)) {
-                return self.miss(&cause, &hole);
+                return self.miss(&cause, hole);
             }
             if gap.is_some() || evidence.heard.has(from - 1) {
-                return self.received.add(&hole);
+                return self.received.add(hole);
             }
             if self.waiting.has(from - 1) {
                 // It was silent since a row that may come.
-                return if evidence.heard.has(to) { &mut self.received } else { &mut self.waiting }
-                    .add(&hole);
+                return if is_up { &mut self.received } else { &mut self.waiting }.add(hole);
             }
             if !evidence.expected.has(from - 1) {
-                return self.miss(AT_FIRST, &hole);
+                return self.miss(AT_FIRST, hole);
             }
         }
-        let not_offered = evidence.live.map(|live| hole.and(live)).unwrap_or_default();
-        self.unexplained.add(&hole.without(&not_offered));
-        self.miss(NOT_OFFERED, &not_offered);
+        self.unexplained.add(hole);
     }
 
     pub(super) fn miss(&mut self, cause: &str, seconds: &Seconds) {
@@ -248,6 +256,23 @@ mod tests {
         });
         assert_eq!(account.missing["not-offered"].count(), 600);
         assert_eq!(account.unexplained.ranges(), [(900, 1000)]);
+    }
+
+    #[test]
+    fn a_lane_that_is_not_offered_is_down_until_its_link_lives_and_no_longer() {
+        let gaps = BTreeMap::from([("agent-down".to_owned(), set(&[(200, 300), (600, 700)]))]);
+        let account = Account::of(&Evidence {
+            expected: &Seconds::of(0, 1000),
+            heard: &Seconds::default(),
+            gaps: &gaps,
+            unbroken: &Seconds::of(0, 1000),
+            outbox: said(2000, 0, 2000),
+            // The first line after each start came seven seconds later.
+            live: Some(&set(&[(7, 200), (307, 600), (707, 1000)])),
+        });
+        assert_eq!(account.missing["agent-down"].ranges(), [(0, 7), (200, 307), (600, 707)]);
+        assert_eq!(account.missing["not-offered"].ranges(), [(7, 200), (307, 600), (707, 1000)]);
+        assert!(account.unexplained.is_empty() && account.received.is_empty());
     }
 
     proptest! {

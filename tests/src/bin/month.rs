@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a command line prints")]
 
 use anyhow::{Result, ensure};
+use cotside_systemd::clock::Clock;
 use cotside_tests::virtual_unit::month::Month;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,12 @@ fn main() -> Result<()> {
     let memory = PathBuf::from("/dev/shm");
     let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
     let dir = base.join(format!("cotside-month-{}", std::process::id()));
-    let record = month.run(&dir)?;
+    let clock = Clock::start();
+    let begin = clock.now();
+    println!("{} days of {} beds, seed {}", month.days, month.beds, month.seed);
+    let record = month.run(&dir, &mut |day| {
+        println!("day {day:>3} is over after {:>4} s", clock.now().mono.since(begin.mono).as_secs());
+    })?;
     println!("{}", record.table());
     let broken = &record.found.broken;
     ensure!(broken.is_empty(), "stores in {}: {:#?}", dir.display(), &broken[..broken.len().min(10)]);

@@ -4,6 +4,7 @@ use super::bed::BedWorld;
 use super::disk::{Disk, Image};
 use super::*;
 use cotside_central_hub::agents::inbound::Ticket;
+use cotside_central_hub::store::blocks::Known;
 use cotside_central_hub::store::lives::{self, Life, Met};
 use cotside_protocol::wire::convert::from_hex;
 use cotside_protocol::wire::downstream::LaneAck;
@@ -262,13 +263,20 @@ impl Hub {
             let after = self.disk.image()?;
             return self.lose_power(now, (before, after), beds, scene);
         }
+        // All that asked together are answered out of one reading, as in the hub's reader.
+        let asked = answers.iter_mut().filter_map(|(_, _, answer)| match answer {
+            In::Opened { known, .. } => Some(known),
+            _ => None,
+        });
+        let asked: Vec<&mut Vec<Known>> = asked.collect();
+        if !asked.is_empty() {
+            let all = asked.iter().flat_map(|known| known.iter().cloned()).collect();
+            let mut all = blocks::with_digests(db, all)?.into_iter();
+            for known in asked {
+                *known = all.by_ref().take(known.len()).collect();
+            }
+        }
         for (bed, number, answer) in answers {
-            let answer = match answer {
-                In::Opened { epoch, known, bed } => {
-                    In::Opened { epoch, known: blocks::with_digests(db, known)?, bed }
-                }
-                other => other,
-            };
             let conversation = self.conversations[bed].as_mut().filter(|of| of.number == number);
             if let Some(conversation) = conversation {
                 conversation.inbound.handle(now, answer);

@@ -53,6 +53,7 @@ const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_795_000_000_000
 const NEVER: Mono = Mono(u64::MAX);
 const SOFTWARE: &str = "edge-agent test";
 
+const DAY: Duration = Duration::from_secs(86_400);
 const STEP_MAX: Duration = Duration::from_secs(1);
 
 /// What a run is made of.
@@ -106,6 +107,8 @@ struct World<'a> {
     findings: Findings,
     /// When each trouble of the weather comes next.
     troubles: Vec<Mono>,
+    watch: &'a mut dyn FnMut(u32),
+    days: u32,
 }
 
 /// What everybody in a step sees.
@@ -148,6 +151,11 @@ fn spread(mean: Duration, random: &mut Random) -> Duration {
 
 impl Scenario {
     pub fn run(&self) -> Result<Findings> {
+        self.run_watched(&mut |_| {})
+    }
+
+    /// `watch` hears of every day that is over.
+    pub fn run_watched(&self, watch: &mut dyn FnMut(u32)) -> Result<Findings> {
         std::fs::create_dir_all(self.dir.join("hub"))?;
         let mut random = Random::new(self.seed);
         let beds: Vec<BedWorld> =
@@ -157,7 +165,7 @@ impl Scenario {
         let first =
             self.weather.troubles.iter().map(|trouble| START.mono + spread(trouble.every, &mut random));
         let troubles = first.collect();
-        World { scenario: self, now: START, random, hub, beds, findings, troubles }.run()
+        World { scenario: self, now: START, random, hub, beds, findings, troubles, watch, days: 0 }.run()
     }
 
     fn bed(&self, at: usize, random: &mut Random) -> Result<BedWorld> {
@@ -190,6 +198,10 @@ impl World<'_> {
         let mut calm_since = None;
         loop {
             let has_lasted = self.now.mono.since(START.mono);
+            if has_lasted >= DAY * (self.days + 1) {
+                self.days += 1;
+                (self.watch)(self.days);
+            }
             let cuts = self.findings.cuts + self.findings.hub_cuts;
             let is_over =
                 has_lasted + self.scenario.calm >= self.scenario.length && cuts >= self.scenario.cuts;

@@ -1,7 +1,7 @@
 //! Days of a whole unit in minutes: slow devices, and every outage that a hospital has; what of it is at the hub in the end.
 
 use super::weather::Weather;
-use super::{Findings, Scenario};
+use super::{DAY, Findings, Scenario};
 use crate::figures::Figures;
 use crate::ledger::Ledger;
 use anyhow::Result;
@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(86_400);
 /// The last outage may have lasted for days: its backlog needs a while.
 const CALM: Duration = Duration::from_secs(1200);
 
@@ -27,7 +26,8 @@ pub struct Record {
 }
 
 impl Month {
-    pub fn run(&self, dir: &Path) -> Result<Record> {
+    /// `watch` hears of every day that is over.
+    pub fn run(&self, dir: &Path, watch: &mut dyn FnMut(u32)) -> Result<Record> {
         let weather = Weather::month(u32::try_from(self.beds)?);
         let line_every = weather.line_every;
         let length = DAY * self.days;
@@ -40,7 +40,7 @@ impl Month {
             calm: CALM,
             dir: dir.into(),
         };
-        Ok(Record { found: scenario.run()?, line_every })
+        Ok(Record { found: scenario.run_watched(watch)?, line_every })
     }
 }
 

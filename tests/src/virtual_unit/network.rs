@@ -24,6 +24,8 @@ pub(super) struct Network {
     up_last: BTreeMap<&'static str, Mono>,
     down_last: BTreeMap<&'static str, Mono>,
     next: u64,
+    /// States of the bed that were handed to it.
+    states: u64,
     pub(super) connection: u64,
     pub(super) is_connected: bool,
     pub(super) connect_at: Mono,
@@ -41,6 +43,7 @@ impl Network {
             up_last: BTreeMap::new(),
             down_last: BTreeMap::new(),
             next: 0,
+            states: 0,
             connection: 0,
             is_connected: false,
             connect_at,
@@ -96,7 +99,9 @@ impl Network {
         if self.way == Way::Broker && !hub_listens {
             return;
         }
-        let is_left_out = what == Upstream::Status && !chance.random.once_in(chance.weather.states_one_in);
+        self.states += u64::from(what == Upstream::Status);
+        let is_left_out =
+            what == Upstream::Status && !self.states.is_multiple_of(chance.weather.states_one_in);
         if is_left_out || chance.strays() {
             // Lost between the two; MQTT has taken it all the same.
             if let (Way::Endpoint, Some(id)) = (self.way, id) {

@@ -80,7 +80,7 @@ pub struct Weather {
     pub hub_commits: u64,
     /// One message in so many is lost or doubled on its way; zero: none.
     pub stray_one_in: u64,
-    /// One state of a bed in so many reaches the hub: they are sent without a promise.
+    /// Every so many-th state of a bed reaches the hub: they are sent without a promise.
     pub states_one_in: u64,
     /// A broker that delivers again what it delivered, within this time.
     pub redelivers_within: Duration,
