@@ -1,8 +1,11 @@
 //! Who lies in which bed, as intervals: a late record is attributed by the time it was measured.
+//!
+//! An interval is a stay. Its name is drawn at random and says nothing: by it a bed's agent knows that another lies there.
 
 use super::audit::{self, Act};
 use super::date::Date;
 use super::patient::Patient;
+use cotside_config::profile::{Circumstances, Oxygen};
 use cotside_protocol::model::{Private, Wall};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -15,6 +18,86 @@ pub enum Admission {
     BedOccupied,
     /// This patient lies in another bed.
     Elsewhere(String),
+}
+
+/// One stay as far as limits need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    pub id: String,
+    pub bed: String,
+    gestation_days: i64,
+    birth_date: Private<Date>,
+    pub oxygen: Oxygen,
+}
+
+impl Stay {
+    pub fn new(id: &str, bed: &str, gestation_days: i64, birth_date: Date, oxygen: Oxygen) -> Self {
+        Self {
+            id: id.to_owned(),
+            bed: bed.to_owned(),
+            gestation_days,
+            birth_date: Private::new(birth_date),
+            oxygen,
+        }
+    }
+
+    /// What decides about limits at this moment.
+    pub fn circumstances(&self, now: Wall) -> Circumstances {
+        let age = Date::of(now).days_since(*self.birth_date.reveal()).max(0);
+        Circumstances {
+            gestation_days: self.gestation_days,
+            pma_days: self.gestation_days + age,
+            oxygen: self.oxygen,
+        }
+    }
+}
+
+const STAYS: &str = "SELECT stay, bed, gestation_days, birth_date, oxygen
+    FROM admissions JOIN patients ON patients.id = patient WHERE to_us IS NULL";
+
+/// Of every bed with a patient in it now.
+pub fn stays(connection: &Connection) -> rusqlite::Result<Vec<Stay>> {
+    connection.prepare(STAYS)?.query_map([], read_stay)?.collect()
+}
+
+pub fn stay(connection: &Connection, bed: &str) -> rusqlite::Result<Option<Stay>> {
+    connection.prepare_cached(&format!("{STAYS} AND bed = ?1"))?.query_row([bed], read_stay).optional()
+}
+
+fn read_stay(row: &Row<'_>) -> rusqlite::Result<Stay> {
+    let (birth_date, oxygen): (String, String) = (row.get(3)?, row.get(4)?);
+    Ok(Stay {
+        id: row.get(0)?,
+        bed: row.get(1)?,
+        gestation_days: row.get(2)?,
+        birth_date: Private::new(date(&birth_date)),
+        oxygen: Oxygen::parse(&oxygen).unwrap_or_default(),
+    })
+}
+
+/// False: nobody lies there.
+pub(super) fn set_oxygen(
+    connection: &Connection,
+    bed: &str,
+    oxygen: Oxygen,
+    act: &Act,
+) -> rusqlite::Result<bool> {
+    let patient: Option<i64> = connection
+        .query_row(
+            "UPDATE admissions SET oxygen = ?2 WHERE bed = ?1 AND to_us IS NULL RETURNING patient",
+            (bed, oxygen.name()),
+            |row| row.get(0),
+        )
+        .optional()?;
+    if patient.is_some() {
+        let what = match oxygen {
+            Oxygen::RoomAir => "oxygen: room air",
+            Oxygen::Supplemental => "oxygen: supplemental",
+            Oxygen::Unknown => "oxygen: unknown",
+        };
+        audit::append(connection, act, what, Some(bed), patient)?;
+    }
+    Ok(patient.is_some())
 }
 
 pub(super) fn admit(
@@ -59,12 +142,17 @@ pub(super) fn admit(
         |row| row.get(0),
     )?;
     if lies_here.is_some() {
+        if let Some(oxygen) = patient.oxygen {
+            let told = "UPDATE admissions SET oxygen = ?2 WHERE bed = ?1 AND to_us IS NULL";
+            connection.execute(told, (bed, oxygen.name()))?;
+        }
         audit::append(connection, act, "correct patient", Some(bed), Some(number))?;
         return Ok(Admission::Corrected);
     }
     connection.execute(
-        "INSERT INTO admissions(bed, patient, from_us) VALUES(?1, ?2, ?3)",
-        (bed, number, act.at.0),
+        "INSERT INTO admissions(bed, patient, from_us, stay, oxygen)
+         VALUES(?1, ?2, ?3, lower(hex(randomblob(8))), ?4)",
+        (bed, number, act.at.0, patient.oxygen.unwrap_or_default().name()),
     )?;
     audit::append(connection, act, "admit", Some(bed), Some(number))?;
     Ok(Admission::Admitted)
@@ -96,21 +184,35 @@ pub fn turned_over(connection: &Connection, bed: &str) -> rusqlite::Result<Optio
 /// Every bed with a patient in it now.
 pub(super) fn current(connection: &Connection) -> rusqlite::Result<Vec<(String, Patient)>> {
     let mut question = connection.prepare(
-        "SELECT bed, identifier, name, birth_date, gestation_days, weight_g
+        "SELECT bed, identifier, name, birth_date, gestation_days, weight_g, oxygen
          FROM admissions JOIN patients ON patients.id = patient WHERE to_us IS NULL ORDER BY bed",
     )?;
     question.query_map([], read)?.collect()
 }
 
+/// Who lies in one bed now.
+pub(super) fn lies_in(connection: &Connection, bed: &str) -> rusqlite::Result<Option<Patient>> {
+    let mut question = connection.prepare_cached(
+        "SELECT bed, identifier, name, birth_date, gestation_days, weight_g, oxygen
+         FROM admissions JOIN patients ON patients.id = patient WHERE to_us IS NULL AND bed = ?1",
+    )?;
+    Ok(question.query_row([bed], read).optional()?.map(|(_, patient)| patient))
+}
+
+/// Written by us from a checked date.
+fn date(text: &str) -> Date {
+    Date::parse(text).unwrap_or(Date::of(Wall(0)))
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<(String, Patient)> {
-    let birth_date: String = row.get(3)?;
+    let (birth_date, oxygen): (String, String) = (row.get(3)?, row.get(6)?);
     let patient = Patient {
         identifier: Private::new(row.get(1)?),
         name: Private::new(row.get(2)?),
-        // Written by us from a checked date.
-        birth_date: Private::new(Date::parse(&birth_date).unwrap_or(Date::of(Wall(0)))),
+        birth_date: Private::new(date(&birth_date)),
         gestation_days: row.get(4)?,
         weight_g: row.get(5)?,
+        oxygen: Oxygen::parse(&oxygen),
     };
     Ok((row.get(0)?, patient))
 }

@@ -14,10 +14,10 @@ mod run;
 mod sessions;
 mod users;
 
-pub use admissions::{Admission, turned_over};
+pub use admissions::{Admission, Stay, stay, stays, turned_over};
 pub use audit::{Act, by_operator, first_break};
 pub use date::Date;
-pub use patient::{Particulars, Patient};
+pub use patient::{OXYGEN_WORDS, Particulars, Patient};
 pub use roles::{Permission, Role};
 pub use run::{People, Refused};
 pub use sessions::{IDLE_MAX, SessionId, Token, Who};

@@ -2,10 +2,12 @@
 
 use super::date::Date;
 use crate::unit::view::{AgeView, PatientView};
+use cotside_config::profile::Oxygen;
 use cotside_protocol::model::{DeviceText, Private, Wall};
 use serde::Deserialize;
 
 const WEEK: i64 = 7;
+pub const OXYGEN_WORDS: &str = "room-air, supplemental or unknown";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patient {
@@ -15,6 +17,8 @@ pub struct Patient {
     /// Completed days of pregnancy at birth.
     pub gestation_days: i64,
     pub weight_g: Option<u32>,
+    /// None: not said, so what was said before holds.
+    pub oxygen: Option<Oxygen>,
 }
 
 /// What a person types to admit.
@@ -27,6 +31,9 @@ pub struct Particulars {
     pub gestational_age: GestationalAge,
     #[serde(default)]
     pub weight_g: Option<u32>,
+    /// `room-air`, `supplemental` or `unknown`.
+    #[serde(default)]
+    pub oxygen: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -55,12 +62,17 @@ impl Patient {
         if typed.weight_g.is_some_and(|weight| !(200..=20_000).contains(&weight)) {
             return Err(("weight_g", "200 to 20000 grams"));
         }
+        let oxygen = match typed.oxygen.as_deref() {
+            None => None,
+            Some(word) => Some(Oxygen::parse(word).ok_or(("oxygen", OXYGEN_WORDS))?),
+        };
         Ok(Self {
             name: Private::new(name),
             identifier: Private::new(identifier),
             birth_date: Private::new(birth_date),
             gestation_days: weeks * WEEK + days,
             weight_g: typed.weight_g,
+            oxygen,
         })
     }
 
@@ -79,6 +91,7 @@ impl Patient {
             day_of_life,
             pma: weeks_and_days(self.gestation_days + day_of_life),
             weight_g: self.weight_g,
+            oxygen: self.oxygen.unwrap_or_default().name(),
         }
     }
 }
@@ -106,6 +119,7 @@ mod tests {
             birth_date: "2026-01-06".to_owned(),
             gestational_age: GestationalAge { weeks: 32, days: 4 },
             weight_g: Some(1820),
+            oxygen: None,
         }
     }
 
@@ -129,6 +143,7 @@ mod tests {
         assert_eq!(with(|typed| typed.birth_date = "2026-02-20".to_owned()), "birth_date");
         assert_eq!(with(|typed| typed.gestational_age.days = 7), "gestational_age");
         assert_eq!(with(|typed| typed.weight_g = Some(1)), "weight_g");
+        assert_eq!(with(|typed| typed.oxygen = Some("air".to_owned())), "oxygen");
     }
 
     #[test]

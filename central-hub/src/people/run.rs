@@ -10,6 +10,7 @@ use super::users;
 use crate::live::Live;
 use crate::store::Store;
 use anyhow::{Context, Result};
+use cotside_config::profile::Oxygen;
 use cotside_protocol::model::{Mono, Now};
 use cotside_systemd::clock::Clock;
 use rusqlite::Connection;
@@ -140,13 +141,31 @@ impl People {
 
     pub async fn admit(&self, live: &Live, bed: &str, patient: Patient, act: Act) -> Result<Admission> {
         let _turn = self.turn_over.lock().await;
-        let (place, admitted) = (bed.to_owned(), patient.clone());
-        let outcome =
-            self.store.write(move |store| admissions::admit(store, &place, &admitted, &act)).await?;
+        let place = bed.to_owned();
+        let written = self.store.write(move |store| {
+            let outcome = admissions::admit(store, &place, &patient, &act)?;
+            Ok((outcome, admissions::lies_in(store, &place)?))
+        });
+        let (outcome, lies_there) = written.await?;
         if matches!(outcome, Admission::Admitted | Admission::Corrected) {
-            live.turn_over(bed, Some(patient)).await?;
+            live.turn_over(bed, lies_there).await?;
         }
         Ok(outcome)
+    }
+
+    /// What the patient breathes. False: nobody lies there.
+    pub async fn breathes(&self, live: &Live, bed: &str, oxygen: Oxygen, act: Act) -> Result<bool> {
+        let _turn = self.turn_over.lock().await;
+        let place = bed.to_owned();
+        let written = self.store.write(move |store| {
+            let done = admissions::set_oxygen(store, &place, oxygen, &act)?;
+            Ok((done, admissions::lies_in(store, &place)?))
+        });
+        let (done, lies_there) = written.await?;
+        if done {
+            live.turn_over(bed, lies_there).await?;
+        }
+        Ok(done)
     }
 
     /// False: nobody lies there.

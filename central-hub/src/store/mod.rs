@@ -14,6 +14,7 @@ pub mod blocks;
 mod dated;
 pub mod derived;
 pub mod events;
+pub mod limits;
 pub mod lives;
 pub mod marks;
 mod newest;

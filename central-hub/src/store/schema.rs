@@ -4,7 +4,7 @@ use super::unfit::Why;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
-const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES, CLOCKS];
+const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES, CLOCKS, LIMITS];
 
 /// `user_version` of a store that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -299,6 +299,33 @@ CREATE TABLE marks(
 const CLOCKS: &str = "
 -- Where a gateway's clock was set: few among many, and asked for with each record.
 CREATE INDEX records_clock_steps ON records(source, seq) WHERE type = 'clock-step';
+";
+
+const LIMITS: &str = "
+-- A stay is one admission interval, by a name that says nothing.
+ALTER TABLE admissions ADD COLUMN stay TEXT;
+UPDATE admissions SET stay = lower(hex(randomblob(8)));
+CREATE UNIQUE INDEX admissions_stay ON admissions(stay);
+ALTER TABLE admissions ADD COLUMN oxygen TEXT NOT NULL DEFAULT 'unknown'; -- room-air, supplemental, unknown
+
+-- Every set of limits that a bed was to have. The newest of a bed is the one wanted.
+CREATE TABLE limits(
+    bed      TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    stay     TEXT NOT NULL,
+    at_us    INTEGER NOT NULL,
+    author   TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    pma_days INTEGER NOT NULL,         -- the age it was resolved for
+    changes  TEXT NOT NULL,            -- what was changed for this patient, JSON
+    resolved TEXT NOT NULL,            -- the concrete set as the agent gets it, JSON
+    PRIMARY KEY(bed, version)
+) WITHOUT ROWID;
+CREATE TRIGGER limits_are_not_rewritten BEFORE UPDATE ON limits BEGIN SELECT RAISE(ABORT, 'limits are append only'); END;
+CREATE TRIGGER limits_are_not_erased BEFORE DELETE ON limits BEGIN SELECT RAISE(ABORT, 'limits are append only'); END;
+CREATE TRIGGER limits_only_rise BEFORE INSERT ON limits
+WHEN NEW.version <= (SELECT max(version) FROM limits WHERE bed = NEW.bed)
+BEGIN SELECT RAISE(ABORT, 'the version of limits only rises'); END;
 ";
 
 #[cfg(test)]

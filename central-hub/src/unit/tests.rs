@@ -393,7 +393,7 @@ fn a_bed_is_written_as_the_api_promises() {
         "patient": {
             "name": "Thompson", "identifier": "4711", "birth_date": "2026-01-06",
             "gestational_age": {"weeks": 32, "days": 4}, "day_of_life": 8, "pma": {"weeks": 33, "days": 5},
-            "weight_g": null
+            "weight_g": null, "oxygen": "unknown"
         },
         "agent": {
             "id": "gw-01", "state": "live", "heard_ms": 400, "simulated": false,

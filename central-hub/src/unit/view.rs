@@ -55,6 +55,8 @@ pub struct PatientView {
     pub day_of_life: i64,
     pub pma: AgeView,
     pub weight_g: Option<u32>,
+    /// `room-air`, `supplemental` or `unknown`, which counts as oxygen.
+    pub oxygen: &'static str,
 }
 
 /// Who a patient is goes to the page and nowhere else.
