@@ -33,6 +33,10 @@ impl Figures {
         self.lines.push(figure);
     }
 
+    pub fn append(&mut self, mut other: Self) {
+        self.lines.append(&mut other.lines);
+    }
+
     pub fn table(&self) -> String {
         let mut out = format!(
             "{:<34} {:>12} {:<8} {:<38} {:>12} {:>8}\n",

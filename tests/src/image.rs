@@ -25,11 +25,10 @@ for process in sys.argv[cut + 1:]:
     os.kill(int(process), 9)
 ";
 
-/// Mounted while it lives. Dropping it unmounts it and gives the loop device back.
+/// Mounted while it lives. The loop device lives as long as the mount.
 pub struct Image {
     file: PathBuf,
     pub at: PathBuf,
-    device: String,
 }
 
 impl Image {
@@ -57,14 +56,14 @@ impl Image {
             &["-q", "-F", "-m", "0", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0", &path],
         )
         .await?;
-        let device = run("losetup", &["--find", "--show", &path]).await?.trim().to_owned();
-        let image = Self { file, at, device };
+        let image = Self { file, at };
         image.mount("rw").await?;
         Ok(image)
     }
 
     async fn mount(&self, options: &str) -> Result<()> {
-        run("mount", &["-o", options, &self.device, &self.at.to_string_lossy()]).await?;
+        let options = format!("loop,{options}");
+        run("mount", &["-o", &options, &self.file.to_string_lossy(), &self.at.to_string_lossy()]).await?;
         Ok(())
     }
 
@@ -82,7 +81,10 @@ impl Image {
     }
 
     async fn try_remount(&self, options: &str) -> Result<()> {
-        run("umount", &[&self.at.to_string_lossy()]).await?;
+        // Not mounted is what a try leaves that failed behind it.
+        if self.device().is_ok() {
+            run("umount", &[&self.at.to_string_lossy()]).await?;
+        }
         self.mount(options).await?;
         // Whoever copied the mount keeps the filesystem as it was: cut off.
         std::fs::File::open(&self.at)?.sync_all().context("the old filesystem is still in use")
@@ -95,10 +97,25 @@ impl Image {
 
     /// Bytes that ever reached its device, the journal's too.
     pub fn written_bytes(&self) -> Result<f64> {
-        let device = self.device.rsplit('/').next().unwrap_or_default();
-        let stat = std::fs::read_to_string(format!("/sys/block/{device}/stat"))?;
+        let stat = std::fs::read_to_string(format!("/sys/block/{}/stat", self.device()?))?;
         let sectors = stat.split_whitespace().nth(SECTORS_WRITTEN).context("a counter is missing")?;
         Ok(sectors.parse::<f64>()? * SECTOR_BYTES)
+    }
+}
+
+impl Image {
+    /// The loop device, by its name: what stands behind the dash of the mount's line is type and source.
+    fn device(&self) -> Result<String> {
+        let all = std::fs::read_to_string("/proc/self/mountinfo")?;
+        let at = std::fs::canonicalize(&self.at)?;
+        let is_ours =
+            |line: &&str| line.split_whitespace().nth(4).is_some_and(|place| Path::new(place) == at);
+        let line = all.lines().rfind(is_ours).context("it is not mounted")?;
+        let source = line.split_once(" - ").and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        Ok(source
+            .and_then(|source| source.rsplit('/').next())
+            .context("a mount without a source")?
+            .to_owned())
     }
 }
 
@@ -116,7 +133,6 @@ impl Drop for Image {
         if tries == UNMOUNT_TRIES {
             is_done("umount", &["--lazy", &at]);
         }
-        is_done("losetup", &["--detach", &self.device]);
         let _ = std::fs::remove_file(&self.file);
     }
 }

@@ -17,5 +17,6 @@ pub mod ledger;
 pub mod power_cut;
 pub mod proxy;
 pub mod settled;
+pub mod tidy_end;
 pub mod two_ends;
 pub mod virtual_unit;

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the ledger is what this test is read for")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it fails")]
 
+use cotside_simulators::process::output;
 use cotside_simulators::unit::MakeBroker;
 use cotside_tests::bad_hub;
 use cotside_tests::bad_store;
@@ -13,7 +14,9 @@ use cotside_tests::image::Image;
 use cotside_tests::kill_nine::Campaign;
 use cotside_tests::power_cut::Cuts;
 use cotside_tests::settled;
+use cotside_tests::tidy_end;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// `make prove` kills by the hundred, from any seed.
 const KILLS: u32 = 24;
@@ -140,4 +143,54 @@ async fn what_a_person_has_to_settle_is_listed_with_what_to_do_and_its_alarm_end
     outcome.ledgers.iter().for_each(|(agent, ledger)| println!("settled: {}", ledger.line(agent)));
     assert!(outcome.ledgers.iter().all(|(_, ledger)| ledger.is_balanced()), "logs in {}", dir.display());
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// A long run is stopped while its agents and its disks are there.
+async fn is_stopped_without_a_trace(program: &str, arguments: &[&str], signal: &str, code: i32) {
+    let log = std::env::temp_dir().join(format!("cotside-stopped-{program}-{signal}.log"));
+    let out = std::fs::File::create(&log).unwrap();
+    let mut run = tokio::process::Command::new(binaries().join(program))
+        .args(arguments)
+        .stdout(out.try_clone().unwrap())
+        .stderr(out)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let pid = run.id().unwrap();
+    let works = async {
+        while !tidy_end::traces_of(pid)
+            .iter()
+            .any(|trace| trace.contains("edge-agent") && trace.contains("run"))
+        {
+            assert!(run.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(&log).unwrap());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), works).await.unwrap();
+    output(std::path::Path::new("kill"), ["-s", signal, &pid.to_string()]).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), run.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(code), "{program}");
+    // The kernel lets go of a disk a moment after its last process.
+    let gone = async {
+        while !tidy_end::traces_of(pid).is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let left = tokio::time::timeout(Duration::from_secs(10), gone).await;
+    assert!(left.is_ok(), "{program} left {:?}", tidy_end::traces_of(pid));
+    std::fs::remove_file(log).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_run_that_is_stopped_leaves_no_process_no_disk_and_no_folder() {
+    is_stopped_without_a_trace("kill_nine", &[], "INT", 130).await;
+    let dir = place("stopped");
+    if let Err(why) = Image::is_possible(&dir).await {
+        println!(
+            "stopped runs with disks: SKIPPED, nothing is proved: they need root and loop devices: {why:#}"
+        );
+        return;
+    }
+    is_stopped_without_a_trace("power_cut", &[], "TERM", 143).await;
+    is_stopped_without_a_trace("bench", &["flash"], "TERM", 143).await;
 }

@@ -17,6 +17,7 @@ pub mod live;
 pub mod reconnect;
 mod recorded;
 mod rivals;
+pub mod sections;
 pub mod usage;
 
 use cotside_systemd::clock::Clock;

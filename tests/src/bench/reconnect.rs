@@ -1,9 +1,10 @@
-//! The hub is killed and comes back to a thousand agents: how soon all are live again, and whether anything came twice or not at all.
+//! The hub is killed and comes back to a thousand agents, with a broker between or without: how soon all are live again, and whether anything came twice or not at all.
 
 use super::crowd::{self, Crowd, Heard};
 use super::floor;
 use super::line::Mute;
 use super::usage::{Spent, Usage};
+use crate::broker::mosquitto;
 use crate::figures::Figures;
 use anyhow::{Context, Result, ensure};
 use cotside_central_hub::authority::Authority;
@@ -28,10 +29,19 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const SECOND_US: u64 = 1_000_000;
 
-pub async fn run(binaries: &Path, dir: PathBuf, figures: &mut Figures) -> Result<()> {
+/// What stands between the agents and the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Nothing: the hub's own listener.
+    Own,
+    /// An external broker, killed and started together with the hub, as when their machine restarts.
+    Mosquitto,
+}
+
+pub async fn run(binaries: &Path, dir: PathBuf, way: Way, figures: &mut Figures) -> Result<()> {
     let files = files_max()?;
     ensure!(files >= FILES_MIN, "only {files} files may be open: run `ulimit -n {FILES_MIN}` first");
-    let mut unit = Unit::start(&plan(binaries, &dir), |_| ()).await?;
+    let mut unit = Unit::start(&plan(binaries, &dir, way), |_| ()).await?;
     let clock = unit.clock;
     unit.agents[0].stop().await?;
     ensure!(unit.hub.stop().await? == 0, "the hub did not stop cleanly");
@@ -57,9 +67,15 @@ pub async fn run(binaries: &Path, dir: PathBuf, figures: &mut Figures) -> Result
     let live = after.spent_since(&before);
 
     unit.hub.kill().await?;
+    if let Some(broker) = &mut unit.broker {
+        broker.kill().await?;
+    }
     watching.abort();
     tokio::time::sleep(AWAY).await;
     let begin = clock.now().mono;
+    if let Some(broker) = &mut unit.broker {
+        broker.start()?;
+    }
     unit.hub.start()?;
     let again = everyone_live(&mut crowd, begin).await?;
     let storm = hub(&unit)?.spent_since(&Usage::nothing(begin));
@@ -78,31 +94,29 @@ pub async fn run(binaries: &Path, dir: PathBuf, figures: &mut Figures) -> Result
 
     let count = AGENTS as f64;
     let least = count / bare;
+    let named = |name: &str| match way {
+        Way::Own => name.to_owned(),
+        Way::Mosquitto => format!("reconnect-mosquitto-{}", name.trim_start_matches("reconnect-")),
+    };
     let beside = "so many bare TLS handshakes, both ends here";
-    figures.beside("connect-1000-live", first.seconds, "s", beside, least);
-    figures.beside("reconnect-1000-live", again.seconds, "s", beside, least);
-    figures.beside("reconnect-1000-half", again.half_seconds, "s", beside, least);
+    figures.beside(&named("connect-1000-live"), first.seconds, "s", beside, least);
+    figures.beside(&named("reconnect-1000-live"), again.seconds, "s", beside, least);
+    figures.beside(&named("reconnect-1000-half"), again.half_seconds, "s", beside, least);
     let per_second = "bare TLS handshakes a second";
-    figures.beside("reconnect-1000-peak-per-second", again.peak, "1/s", per_second, bare);
-    figures.alone(
-        "reconnect-1000-settled",
-        settled,
-        "s",
-        "until the hub had every row of the time it was away",
-    );
-    figures.alone("reconnect-1000-rows", stored as f64, "rows", "two a second and agent, all told");
-    figures.alone(
-        "reconnect-1000-duplicates",
-        (rows - different) as f64,
-        "rows",
-        "rows at the hub beyond one each",
-    );
-    figures.alone("reconnect-1000-missing", stored as f64 - different as f64, "rows", "rows not at the hub");
-    figures.alone("reconnect-1000-hub-cpu", storm.cpu_s, "s", "from its start until all were live");
+    figures.beside(&named("reconnect-1000-peak-per-second"), again.peak, "1/s", per_second, bare);
+    let until = "until the hub had every row of the time it was away";
+    figures.alone(&named("reconnect-1000-settled"), settled, "s", until);
+    figures.alone(&named("reconnect-1000-rows"), stored as f64, "rows", "two a second and agent, all told");
+    let twice = "rows at the hub beyond one each";
+    figures.alone(&named("reconnect-1000-duplicates"), (rows - different) as f64, "rows", twice);
+    let missing = stored as f64 - different as f64;
+    figures.alone(&named("reconnect-1000-missing"), missing, "rows", "rows not at the hub");
+    figures.alone(&named("reconnect-1000-hub-cpu"), storm.cpu_s, "s", "from its start until all were live");
     let us = |spent: &Spent| spent.cores() * SECOND_US as f64 / count;
     let budget = "budget, 50 stations; here 1 watches";
-    figures.beside("hub-cpu-bed-second-1000-beds", us(&live), "us", budget, 200.0);
-    figures.beside("hub-rss-1000-beds", after.rss_bytes, "bytes", "goal: 40 MiB", (40u64 << 20) as f64);
+    figures.beside(&named("hub-cpu-bed-second-1000-beds"), us(&live), "us", budget, 200.0);
+    let goal = (40u64 << 20) as f64;
+    figures.beside(&named("hub-rss-1000-beds"), after.rss_bytes, "bytes", "goal: 40 MiB", goal);
     Ok(())
 }
 
@@ -177,7 +191,7 @@ fn files_max() -> Result<u64> {
 }
 
 /// A hub with one bed, whose agent makes way for the crowd.
-fn plan(binaries: &Path, dir: &Path) -> Plan {
+fn plan(binaries: &Path, dir: &Path, way: Way) -> Plan {
     let mute = DevicePlan {
         name: "device",
         driver: "masimo",
@@ -198,7 +212,7 @@ fn plan(binaries: &Path, dir: &Path) -> Plan {
         dir: dir.to_owned(),
         beds: vec![bed],
         http_port: None,
-        broker: None,
+        broker: (way == Way::Mosquitto).then_some(mosquitto),
         detours: Vec::new(),
     }
 }

@@ -7,19 +7,24 @@ use cotside_simulators::unit::MakeBroker;
 use cotside_tests::broker::mosquitto;
 use cotside_tests::figures::Figures;
 use cotside_tests::kill_nine::Campaign;
+use cotside_tests::tidy_end;
 use std::path::Path;
 
 /// Each way from agent to hub gets half of the kills.
 const WAYS: [(&str, Option<MakeBroker>); 2] =
     [("the hub's own listener", None), ("mosquitto between", Some(mosquitto))];
 
-#[tokio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
+    tidy_end::leave_nothing_behind()?;
+    tokio::runtime::Runtime::new()?.block_on(run())
+}
+
+async fn run() -> Result<()> {
     let number =
         |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (kills, seed): (u32, u32) = (number("COTSIDE_KILLS", 500), number("COTSIDE_SEED", 1));
     let binaries = std::env::current_exe()?.parent().context("a binary lies in a folder")?.to_owned();
-    let (mut run, mut lost, mut twice, mut invented, mut ready_s) = (0, 0, 0, 0, 0f64);
+    let (mut count, mut lost, mut twice, mut invented, mut ready_s) = (0, 0, 0, 0, 0f64);
     for (way, broker) in WAYS {
         let kills = kills.div_ceil(WAYS.len() as u32);
         println!("kill -9, {kills} times, seed {seed}, {way}");
@@ -28,7 +33,7 @@ async fn main() -> Result<()> {
         let campaign = Campaign { binaries: binaries.clone(), dir: dir.clone(), seed, kills, broker };
         let outcome = campaign.run().await.with_context(|| format!("seed {seed}"))?;
         println!("{}", outcome.table());
-        run += outcome.kills();
+        count += outcome.kills();
         lost += outcome.lost();
         twice += outcome.twice();
         invented += outcome.invented();
@@ -41,7 +46,7 @@ async fn main() -> Result<()> {
         std::fs::remove_dir_all(&dir)?;
     }
     let mut figures = Figures::default();
-    figures.alone("kill-nine-run", f64::from(run), "kills", "real processes: hub, agents, broker");
+    figures.alone("kill-nine-run", f64::from(count), "kills", "real processes: hub, agents, broker");
     figures.alone("kill-nine-lost", lost as f64, "lines", "neither at the hub nor in a gap");
     figures.alone("kill-nine-twice", twice as f64, "lines", "at the hub more than once");
     figures.alone("kill-nine-invented", invented as f64, "lines", "at the hub, never sent");
