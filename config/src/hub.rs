@@ -1,5 +1,8 @@
 //! The central hub's configuration: which unit and beds it serves, where it listens, and what it accepts.
 
+pub mod escalation;
+
+use self::escalation::{ESCALATION, Escalation};
 use crate::problem::{Problem, Problems};
 use crate::section::{Key, Kind, Need, Section, describe as keys_of, subtable};
 use cotside_protocol::model::Provenance;
@@ -15,6 +18,7 @@ pub struct Hub {
     pub unit: Unit,
     pub agents: Agents,
     pub http: Http,
+    pub escalation: Escalation,
 }
 
 #[derive(Clone, Debug)]
@@ -98,7 +102,7 @@ pub fn describe() -> String {
          # Check a changed file with: central-hub check\n\n",
     );
     keys_of(HUB, &mut out);
-    for (name, keys) in [("unit", UNIT), ("agents", AGENTS), ("http", HTTP)] {
+    for (name, keys) in [("unit", UNIT), ("agents", AGENTS), ("http", HTTP), ("escalation", ESCALATION)] {
         out.push_str(&format!("[{name}]\n"));
         keys_of(keys, &mut out);
     }
@@ -107,7 +111,8 @@ pub fn describe() -> String {
 
 fn hub(problems: &mut Problems<'_>, root: &DeTable<'_>, base: &Path) -> Option<Hub> {
     let top = Section::read(problems, "the file", 0..0, root, HUB);
-    let [unit, agents, http] = [("unit", UNIT), ("agents", AGENTS), ("http", HTTP)].map(|(name, keys)| {
+    let tables = [("unit", UNIT), ("agents", AGENTS), ("http", HTTP), ("escalation", ESCALATION)];
+    let [unit, agents, http, escalation] = tables.map(|(name, keys)| {
         let empty = DeTable::new();
         let (span, table) = subtable(problems, root, name).unwrap_or((0..0, &empty));
         Section::read(problems, &format!("[{name}]"), span, table, keys)
@@ -121,6 +126,7 @@ fn hub(problems: &mut Problems<'_>, root: &DeTable<'_>, base: &Path) -> Option<H
     let enrolment = address(problems, &agents, "enrolment");
     let listen = address(problems, &http, "listen");
     let broker = broker(problems, &agents);
+    let escalation = escalation::escalation(problems, &escalation);
     Some(Hub {
         data_dir: base.join(top.text("data_dir")?),
         accepts: match top.text("accepts")? {
@@ -142,6 +148,7 @@ fn hub(problems: &mut Problems<'_>, root: &DeTable<'_>, base: &Path) -> Option<H
                 _ => Security::Tls,
             },
         },
+        escalation: escalation?,
     })
 }
 
@@ -216,6 +223,7 @@ const HUB: &[Key] = &[
     table("unit"),
     table("agents"),
     table("http"),
+    table("escalation"),
 ];
 
 const UNIT: &[Key] = &[
