@@ -7,6 +7,7 @@
 
 use crate::agents::inbound::Rules;
 use crate::agents::{self, FEED, House, broker, enrolment};
+use crate::alarms;
 use crate::api;
 use crate::authority::Authority;
 use crate::ledger;
@@ -81,7 +82,10 @@ impl Running {
         let mqtt_at = mqtt.as_ref().map(address).transpose()?;
 
         let mut stages = Stages::new();
-        let (live, unit) = live::open(roster, clock, items);
+        let rules = alarms::Rules { escalation: config.escalation.clone() };
+        let (wires, journal) = alarms::run::open(rules, house.tending.clone(), house.store.clone());
+        let (live, unit) = live::open(roster, clock, items, wires);
+        stages.start("alarm log", STORE_STOP, |stop| journal.run(stop));
         stages.start("unit", STAGE_STOP, |stop| unit.run(stop));
         let tls =
             (config.http.security == Security::Tls).then(|| authority.tls_for_anyone(&[b"h2", b"http/1.1"]));

@@ -1,6 +1,7 @@
 //! The hub: takes what the agents send, commits it, shows it to the nursing station, and answers for it.
 
 pub mod agents;
+pub mod alarms;
 pub mod api;
 pub mod authority;
 pub mod commands;

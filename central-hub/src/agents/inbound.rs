@@ -89,6 +89,7 @@ pub enum Input {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most of them are news, each is polled at once")]
 pub enum Output {
     Send(Downstream, Vec<u8>),
     Receive(Receipt),

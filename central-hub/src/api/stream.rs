@@ -5,6 +5,7 @@
 
 use super::problem::Problem;
 use super::{Context, Peer, beds};
+use crate::alarms::Beds;
 use crate::live::{Frame, Joined, WaveFrame};
 use crate::people::{SessionId, Who};
 use anyhow::Result;
@@ -44,8 +45,9 @@ pub(super) async fn events(
     beds::check_unit(&context, &unit)?;
     context.people.views(context.clock.now(), &who, peer.address, None).await;
     let Joined { snapshot, frames } = context.live.join().await?;
-    let first = Some(joined(RETRY, &snapshot));
-    let reader = Reader { stop: context.stop.clone(), context, session: who.session, first, frames };
+    let seen = Beds::All;
+    let first = snapshot.of(&seen).map(|snapshot| joined(RETRY, &snapshot));
+    let reader = Reader { stop: context.stop.clone(), context, session: who.session, seen, first, frames };
     let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
         reader.next().await.map(|frame| (Ok::<_, Infallible>(frame), reader))
     }));
@@ -57,6 +59,7 @@ struct Reader {
     context: Context,
     stop: Stop,
     session: SessionId,
+    seen: Beds,
     first: Option<Bytes>,
     frames: broadcast::Receiver<Frame>,
 }
@@ -67,22 +70,28 @@ impl Reader {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        let frame = tokio::select! {
-            () = self.stop.requested() => return None,
-            frame = self.frames.recv() => frame,
-        };
-        match frame {
-            Ok(frame) if frame.is_tick => {
-                let now = self.context.clock.now().mono;
-                self.context.people.touch(now, &self.session).map(|_| frame.bytes)
-            }
-            Ok(frame) => Some(frame.bytes),
-            Err(RecvError::Closed) => None,
-            Err(RecvError::Lagged(missed)) => {
-                tracing::debug!(missed, "a reader fell behind");
-                let Joined { snapshot, frames } = self.context.live.join().await.ok()?;
-                self.frames = frames;
-                Some(joined(OVERFLOW, &snapshot))
+        loop {
+            let frame = tokio::select! {
+                () = self.stop.requested() => return None,
+                frame = self.frames.recv() => frame,
+            };
+            match frame {
+                Ok(frame) => {
+                    let now = self.context.clock.now().mono;
+                    if frame.is_tick && self.context.people.touch(now, &self.session).is_none() {
+                        return None;
+                    }
+                    if let Some(bytes) = frame.of(&self.seen) {
+                        return Some(bytes);
+                    }
+                }
+                Err(RecvError::Closed) => return None,
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!(missed, "a reader fell behind");
+                    let Joined { snapshot, frames } = self.context.live.join().await.ok()?;
+                    self.frames = frames;
+                    return snapshot.of(&self.seen).map(|snapshot| joined(OVERFLOW, &snapshot));
+                }
             }
         }
     }

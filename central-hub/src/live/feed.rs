@@ -2,16 +2,18 @@
 //!
 //! Pure. A frame is encoded once, whatever the number of readers; with nobody reading it is not encoded at all.
 
+use super::frame::Frame;
 use super::waves::{WaveFrame, Waves};
+use crate::alarms::{self, Desk, Entry};
 use crate::feed::{Item, News};
 use crate::store::marks::Mark;
-use crate::unit::view::BedsView;
+use crate::unit::view::{AlarmView, BedView, UnitName, UnitView};
 use crate::unit::{Change, Unit};
-use bytes::Bytes;
 use cotside_protocol::model::{Mono, Now};
+use cotside_protocol::wire::downstream::{Command, Watch};
 use cotside_protocol::wire::topic::AgentId;
 use serde::Serialize;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A bed's numerics come once a second: gathering costs a quarter of that and saves most of the writes (five to eight times).
@@ -21,6 +23,7 @@ const PULSES_PER_TICK: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Feed {
     unit: Unit,
+    desk: Desk,
     waves: Waves,
     /// Beds to be sent with the next pulse.
     changed: BTreeSet<String>,
@@ -42,12 +45,16 @@ pub(super) enum Output {
     Waves(WaveFrame),
     /// Something of the unit itself changed: every reader needs the whole.
     Snapshot,
+    /// From here on this is to be said to the agent of a bed.
+    Tend(String, Option<Watch>, Vec<Command>),
+    Log(Entry),
 }
 
 impl Feed {
-    pub(super) fn new(unit: Unit, now: Mono) -> Self {
+    pub(super) fn new(unit: Unit, desk: Desk, now: Mono) -> Self {
         Self {
             unit,
+            desk,
             waves: Waves::default(),
             changed: BTreeSet::new(),
             urgent: BTreeSet::new(),
@@ -65,11 +72,31 @@ impl Feed {
             let frame = self.waves.take(bed, header, stretches, |link| self.unit.device(bed, link));
             self.output.extend(frame.map(Output::Waves));
         }
+        self.desk.handle(now, &item);
         match self.unit.handle(now, item) {
             Change::Nothing => {}
             Change::Heard(bed) => _ = self.quiet[0].insert(bed),
             Change::Soon(bed) => _ = self.changed.insert(bed),
             Change::AtOnce(bed) => _ = self.urgent.insert(bed),
+        }
+    }
+
+    /// What people, stations and the register tell the desk.
+    pub(super) fn desk<T>(&mut self, ask: impl FnOnce(&mut Desk) -> T) -> T {
+        ask(&mut self.desk)
+    }
+
+    /// What the desk has decided: beds to be sent, and what leaves this loop.
+    fn settle(&mut self) {
+        while let Some(output) = self.desk.poll() {
+            match output {
+                alarms::Output::Changed(bed) => _ = self.urgent.insert(bed),
+                alarms::Output::Unit => self.output.push_back(Output::Snapshot),
+                alarms::Output::Tend { bed, watch, commands } => {
+                    self.output.push_back(Output::Tend(bed, watch, commands));
+                }
+                alarms::Output::Log(entry) => self.output.push_back(Output::Log(entry)),
+            }
         }
     }
 
@@ -83,6 +110,7 @@ impl Feed {
     }
 
     pub(super) fn set_store_ok(&mut self, ok: bool) {
+        self.desk.cannot_store(!ok);
         if self.unit.set_store_ok(ok) {
             self.output.push_back(Output::Snapshot);
         }
@@ -99,10 +127,13 @@ impl Feed {
     }
 
     /// Call when the deadline has come.
-    pub(super) fn pulse(&mut self, now: Mono) {
+    pub(super) fn pulse(&mut self, at: Now) {
+        let now = at.mono;
         if now < self.pulse_at {
             return;
         }
+        self.desk.ages(at);
+        self.settle();
         // A steady beat, unless we were held up.
         self.pulse_at = (self.pulse_at + PULSE_EVERY).max(now);
         self.pulses = (self.pulses + 1) % PULSES_PER_TICK;
@@ -118,6 +149,8 @@ impl Feed {
             self.send(changed);
         }
         if is_tick {
+            // A tick names the states that went out before it.
+            self.flush();
             self.output.push_back(Output::Tick);
         }
     }
@@ -129,11 +162,16 @@ impl Feed {
         self.output.push_back(Output::Beds(beds));
     }
 
-    pub(super) fn poll(&mut self) -> Option<Output> {
+    fn flush(&mut self) {
         if !self.urgent.is_empty() {
             let urgent = std::mem::take(&mut self.urgent);
             self.send(urgent);
         }
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Output> {
+        self.settle();
+        self.flush();
         self.output.pop_front()
     }
 
@@ -153,39 +191,66 @@ impl Feed {
         &self.waves
     }
 
-    pub(super) fn beds_frame(&self, now: Now, beds: &BTreeSet<String>) -> Bytes {
-        let beds = self.unit.beds_view(now, beds.iter().map(String::as_str));
-        frame("beds", &BedsView { hub_at_ms: now.wall.millis(), beds })
+    pub(super) fn view(&self, now: Now) -> UnitView {
+        let mut view = self.unit.view(now);
+        view.alarms = self.desk.alarms();
+        view.beds.iter_mut().for_each(|bed| self.desk.complete(now, bed));
+        view
     }
 
-    pub(super) fn snapshot_frame(&self, now: Now) -> Bytes {
-        frame("snapshot", &self.unit.view(now))
+    pub(super) fn beds_view<'a>(&self, now: Now, names: impl Iterator<Item = &'a str>) -> Vec<BedView> {
+        let mut views = self.unit.beds_view(now, names);
+        views.iter_mut().for_each(|bed| self.desk.complete(now, bed));
+        views
     }
+
+    pub(super) fn beds_frame(&self, now: Now, beds: &BTreeSet<String>) -> Frame {
+        let views = self.beds_view(now, beds.iter().map(String::as_str));
+        let head = Stamp { hub_at_ms: now.wall.millis() };
+        Frame::of_beds("beds", &head, views.iter().map(|view| (view.bed.as_str(), view)), false)
+    }
+
+    pub(super) fn snapshot_frame(&self, now: Now) -> Frame {
+        let UnitView { unit, hub_at_ms, store_ok, alarms, beds } = self.view(now);
+        let head = Head { unit, hub_at_ms, store_ok, alarms };
+        Frame::of_beds("snapshot", &head, beds.iter().map(|view| (view.bed.as_str(), view)), true)
+    }
+
+    /// Encode it where it is sent: it names the states that have gone out.
+    pub(super) fn tick_frame(&mut self, now: Now, nonce: String) -> Frame {
+        let beats = self.desk.tick(now.mono, nonce.clone());
+        Frame::plain("tick", &Ticked { hub_at_ms: now.wall.millis(), nonce, beats }, true)
+    }
+}
+
+#[derive(Serialize)]
+struct Stamp {
+    hub_at_ms: i64,
+}
+
+#[derive(Serialize)]
+struct Head {
+    unit: UnitName,
+    hub_at_ms: i64,
+    store_ok: bool,
+    alarms: Vec<AlarmView>,
 }
 
 #[derive(Serialize)]
 struct Ticked {
     hub_at_ms: i64,
-}
-
-pub(super) fn tick_frame(now: Now) -> Bytes {
-    frame("tick", &Ticked { hub_at_ms: now.wall.millis() })
-}
-
-/// An event of `text/event-stream`. JSON has no raw line break, so one `data:` line carries it.
-fn frame(event: &str, data: &impl Serialize) -> Bytes {
-    let mut frame = format!("event: {event}\ndata: ").into_bytes();
-    serde_json::to_writer(&mut frame, data).expect("a view has string keys and its Serialize does not fail");
-    frame.extend_from_slice(b"\n\n");
-    Bytes::from(frame)
+    nonce: String,
+    beats: BTreeMap<String, u64>,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Feed, Output, PULSE_EVERY};
+    use super::{Desk, Feed, Output, PULSE_EVERY};
+    use crate::alarms::Rules;
     use crate::feed::{Item, News};
     use crate::unit::view::UnitName;
     use crate::unit::{Roster, Unit};
+    use cotside_config::hub::escalation;
     use cotside_protocol::model::{Mono, Now, Wall};
     use cotside_protocol::wire::topic::AgentId;
     use cotside_protocol::wire::upstream::{LinkState, LinkStatus, OutboxStatus, Status};
@@ -195,10 +260,19 @@ mod tests {
 
     fn feed() -> Feed {
         let unit = UnitName { id: "nicu".to_owned(), name: "NICU".to_owned() };
-        let mut feed = Feed::new(Unit::new(Roster { unit, beds: vec![("01".to_owned(), None)] }), START.mono);
+        let beds = vec![("01".to_owned(), None)];
+        let rules = Rules { escalation: escalation::shipped() };
+        let desk = Desk::new(rules, beds.clone(), START.mono);
+        let mut feed = Feed::new(Unit::new(Roster { unit, beds }), desk, START.mono);
         feed.handle(START, item(News::Connected));
+        feed.desk(|desk| desk.ages(START));
         while feed.poll().is_some() {}
         feed
+    }
+
+    /// What readers are sent next.
+    fn sent(feed: &mut Feed) -> Option<Output> {
+        std::iter::from_fn(|| feed.poll()).find(|output| !matches!(output, Output::Tend(..) | Output::Log(_)))
     }
 
     fn item(what: News) -> Item {
@@ -237,11 +311,11 @@ mod tests {
         let mut feed = feed();
         for detail in ["a", "b", "c"] {
             feed.handle(START, item(status(detail)));
-            assert!(feed.poll().is_none());
+            assert!(sent(&mut feed).is_none());
         }
-        feed.pulse(START.mono + PULSE_EVERY);
-        assert!(matches!(feed.poll(), Some(Output::Beds(beds)) if beds.contains("01")));
-        assert!(feed.poll().is_none());
+        feed.pulse(START.after(PULSE_EVERY));
+        assert!(matches!(sent(&mut feed), Some(Output::Beds(beds)) if beds.contains("01")));
+        assert!(sent(&mut feed).is_none());
     }
 
     #[test]
@@ -249,9 +323,9 @@ mod tests {
         let mut feed = feed();
         feed.handle(START, item(status("a")));
         feed.handle(START, item(News::Disconnected { why: "test" }));
-        assert!(matches!(feed.poll(), Some(Output::Beds(_))));
+        assert!(matches!(sent(&mut feed), Some(Output::Beds(_))));
         // The gathered change went with it.
-        assert!(feed.poll().is_none());
+        assert!(sent(&mut feed).is_none());
     }
 
     #[test]
@@ -261,8 +335,8 @@ mod tests {
         for _ in 0..40 {
             now = now.after(PULSE_EVERY);
             feed.handle(now, item(status("the same")));
-            feed.pulse(now.mono);
-            while let Some(output) = feed.poll() {
+            feed.pulse(now);
+            while let Some(output) = sent(&mut feed) {
                 beds += u32::from(matches!(output, Output::Beds(_)));
             }
         }
@@ -272,20 +346,21 @@ mod tests {
     #[test]
     fn a_tick_comes_every_second_and_age_alone_is_news() {
         let mut feed = feed();
-        let (mut ticks, mut beds) = (0, 0);
-        let mut now = START.mono;
+        let (mut ticks, mut beds, mut wholes) = (0, 0, 0);
+        let mut now = START;
         for _ in 0..40 {
-            now = now + Duration::from_millis(250);
+            now = now.after(Duration::from_millis(250));
             feed.pulse(now);
-            while let Some(output) = feed.poll() {
+            while let Some(output) = sent(&mut feed) {
                 match output {
                     Output::Tick => ticks += 1,
                     Output::Beds(_) => beds += 1,
-                    Output::Waves(_) | Output::Snapshot => unreachable!("nobody asked"),
+                    Output::Snapshot => wholes += 1,
+                    Output::Waves(_) | Output::Tend(..) | Output::Log(_) => unreachable!("nobody asked"),
                 }
             }
         }
-        // Seen first, then late, then lost.
-        assert_eq!((ticks, beds), (10, 3));
+        // Seen first, then late, then lost, then offline; and no station shows it.
+        assert_eq!((ticks, beds, wholes), (10, 4, 1));
     }
 }

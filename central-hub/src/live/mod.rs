@@ -8,8 +8,10 @@
 //! A ring is bounded and shared; a reader that falls off its end is told so and starts again with the whole. It never slows the unit.
 
 mod feed;
+mod frame;
 mod run;
 mod waves;
 
-pub use run::{FRAMES, Frame, Health, Joined, Live, Loop, WAVE_FRAMES, WavesJoined, open};
+pub use frame::Frame;
+pub use run::{FRAMES, Health, Joined, Live, Loop, WAVE_FRAMES, WavesJoined, open};
 pub use waves::WaveFrame;

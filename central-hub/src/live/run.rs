@@ -1,14 +1,16 @@
 //! The one loop that owns the now-state, and the handle by which readers and routes reach it.
 
-use super::feed::{Feed, Output, tick_frame};
+use super::feed::{Feed, Output};
+use super::frame::Frame;
 use super::waves::WaveFrame;
+use crate::alarms::run::Wires;
+use crate::alarms::{self, Asked, Desk, Nurses, Receipt, Refused, Requested, Staff, Station, Verdict, Wish};
 use crate::feed::Item;
 use crate::people::Patient;
 use crate::store::marks::Mark;
 use crate::unit::view::{BedView, LimitView, LimitsState, UnitName, UnitView};
 use crate::unit::{Roster, Unit};
 use anyhow::{Result, anyhow};
-use bytes::Bytes;
 use cotside_protocol::wire::topic::AgentId;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
@@ -31,17 +33,10 @@ pub struct Live {
     unit: Arc<UnitName>,
 }
 
-/// One frame of the event stream, encoded once.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    pub bytes: Bytes,
-    pub is_tick: bool,
-}
-
 /// A reader's place in the stream: the whole, and everything after it.
 #[derive(Debug)]
 pub struct Joined {
-    pub snapshot: Bytes,
+    pub snapshot: Frame,
     pub frames: broadcast::Receiver<Frame>,
 }
 
@@ -74,6 +69,12 @@ enum Order {
     Marks(Vec<Mark>),
     ClockTrouble(Option<String>),
     ClockNews(oneshot::Sender<Vec<(AgentId, String)>>),
+    Stations(Vec<Station>),
+    Receipt(String, Box<Receipt>, oneshot::Sender<Verdict>),
+    Wish(Box<Wish>, oneshot::Sender<Result<Requested, Refused>>),
+    Answer(Box<Asked>, oneshot::Sender<Result<(), Refused>>),
+    Nurses(String, Nurses),
+    Staff(Staff),
 }
 
 /// The loop that [`Live`] talks to; give it to a stage.
@@ -85,18 +86,21 @@ pub struct Loop {
     orders: mpsc::Receiver<Order>,
     frames: broadcast::Sender<Frame>,
     waves: broadcast::Sender<WaveFrame>,
+    wires: Wires,
     /// The last whole: fifty stations that come back at once cost one encoding. It is dropped with the next frame, and after a quarter
     /// of a second in any case, since a page counts the ages in it from its receipt.
-    snapshot: Option<Bytes>,
+    snapshot: Option<Frame>,
 }
 
-pub fn open(roster: Roster, clock: Clock, items: mpsc::Receiver<Item>) -> (Live, Loop) {
+pub fn open(roster: Roster, clock: Clock, items: mpsc::Receiver<Item>, wires: Wires) -> (Live, Loop) {
     let (orders, waiting) = mpsc::channel(ORDERS);
     let live = Live { orders, unit: Arc::new(roster.unit.clone()) };
-    let feed = Feed::new(Unit::new(roster), clock.now().mono);
+    let now = clock.now().mono;
+    let desk = Desk::new(wires.rules.clone(), roster.beds.clone(), now);
+    let feed = Feed::new(Unit::new(roster), desk, now);
     let (frames, _) = broadcast::channel(FRAMES);
     let (waves, _) = broadcast::channel(WAVE_FRAMES);
-    (live, Loop { feed, clock, items, orders: waiting, frames, waves, snapshot: None })
+    (live, Loop { feed, clock, items, orders: waiting, frames, waves, wires, snapshot: None })
 }
 
 impl Loop {
@@ -110,7 +114,8 @@ impl Loop {
                 () = stop.requested() => return Ok(()),
                 () = tokio::time::sleep_until(deadline) => {
                     self.snapshot = None;
-                    self.feed.pulse(self.clock.now().mono);
+                    self.feed.desk(|desk| desk.journal(self.wires.journal.lost(), self.wires.journal.full_percent()));
+                    self.feed.pulse(self.clock.now());
                 }
                 Some(order) = self.orders.recv() => self.obey(order),
                 taken = self.items.recv_many(&mut batch, BATCH), if has_agents => {
@@ -129,24 +134,34 @@ impl Loop {
         while let Some(output) = self.feed.poll() {
             let now = self.clock.now();
             let is_read = self.frames.receiver_count() > 0;
-            let (bytes, is_tick) = match output {
+            let frame = match output {
                 Output::Waves(frame) => {
                     // An error means that nobody looks.
                     let _ = self.waves.send(frame);
                     continue;
                 }
-                Output::Tick if is_read => (tick_frame(now), true),
-                Output::Beds(beds) if is_read => (self.feed.beds_frame(now, &beds), false),
-                Output::Snapshot if is_read => (self.feed.snapshot_frame(now), false),
+                Output::Tend(bed, watch, commands) => {
+                    self.wires.tending.change(&bed, |tended| {
+                        (tended.watch, tended.commands) = (watch, commands);
+                    });
+                    continue;
+                }
+                Output::Log(entry) => {
+                    self.wires.journal.note(entry);
+                    continue;
+                }
+                Output::Tick if is_read => self.feed.tick_frame(now, alarms::run::nonce()),
+                Output::Beds(beds) if is_read => self.feed.beds_frame(now, &beds),
+                Output::Snapshot if is_read => self.feed.snapshot_frame(now),
                 Output::Tick | Output::Beds(_) | Output::Snapshot => {
                     self.snapshot = None;
                     continue;
                 }
             };
-            if !is_tick {
+            if !frame.is_tick {
                 self.snapshot = None;
             }
-            let _ = self.frames.send(Frame { bytes, is_tick });
+            let _ = self.frames.send(frame);
         }
     }
 
@@ -162,9 +177,9 @@ impl Loop {
                 let channels = self.feed.waves().channels(beds.iter().map(String::as_str));
                 let _ = reply.send(WavesJoined { channels, frames: self.waves.subscribe() });
             }
-            Order::Unit(reply) => _ = reply.send(self.feed.unit().view(now)),
+            Order::Unit(reply) => _ = reply.send(self.feed.view(now)),
             Order::Bed(bed, reply) => {
-                let mut found = self.feed.unit().beds_view(now, std::iter::once(bed.as_str()));
+                let mut found = self.feed.beds_view(now, std::iter::once(bed.as_str()));
                 let _ = reply.send(found.pop());
             }
             Order::Health(reply) => {
@@ -184,6 +199,14 @@ impl Loop {
             Order::ClockNews(reply) => _ = reply.send(self.feed.clock_news(now)),
             Order::StoreOk(ok) => self.feed.set_store_ok(ok),
             Order::Marks(marks) => self.feed.set_marks(&marks),
+            Order::Stations(stations) => self.feed.desk(|desk| desk.stations(now, stations)),
+            Order::Receipt(station, receipt, reply) => {
+                let _ = reply.send(self.feed.desk(|desk| desk.receipt(now, &station, &receipt)));
+            }
+            Order::Wish(wish, reply) => _ = reply.send(self.feed.desk(|desk| desk.wish(now, *wish))),
+            Order::Answer(asked, reply) => _ = reply.send(self.feed.desk(|desk| desk.answer(now, *asked))),
+            Order::Nurses(bed, nurses) => self.feed.desk(|desk| desk.nurses(&bed, nurses)),
+            Order::Staff(staff) => self.feed.desk(|desk| desk.staff(staff)),
         }
     }
 }
@@ -242,6 +265,34 @@ impl Live {
     /// What about the agents waits for a person.
     pub async fn marks(&self, marks: Vec<Mark>) -> Result<()> {
         self.tell(Order::Marks(marks)).await
+    }
+
+    /// The approved stations, whole.
+    pub async fn stations(&self, stations: Vec<Station>) -> Result<()> {
+        self.tell(Order::Stations(stations)).await
+    }
+
+    /// What a station has painted and sounds.
+    pub async fn receipt(&self, station: String, receipt: Receipt) -> Result<Verdict> {
+        self.ask(|reply| Order::Receipt(station, Box::new(receipt), reply)).await
+    }
+
+    /// A person asks something of a bed.
+    pub async fn wish(&self, wish: Wish) -> Result<Result<Requested, Refused>> {
+        self.ask(|reply| Order::Wish(Box::new(wish), reply)).await
+    }
+
+    /// A person answers for an alarm, or does not.
+    pub async fn answer(&self, asked: Asked) -> Result<Result<(), Refused>> {
+        self.ask(|reply| Order::Answer(Box::new(asked), reply)).await
+    }
+
+    pub async fn nurses(&self, bed: String, nurses: Nurses) -> Result<()> {
+        self.tell(Order::Nurses(bed, nurses)).await
+    }
+
+    pub async fn staff(&self, staff: Staff) -> Result<()> {
+        self.tell(Order::Staff(staff)).await
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T> {

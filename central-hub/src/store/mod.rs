@@ -10,6 +10,7 @@
 //! ```
 
 pub mod agents;
+pub mod alarm_log;
 pub mod blocks;
 mod dated;
 pub mod derived;

@@ -4,7 +4,7 @@ use super::unfit::Why;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` brings a store from `user_version` n to n + 1. All times are microseconds since 1970, UTC.
-const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES, CLOCKS, LIMITS];
+const MIGRATIONS: &[&str] = &[AGENTS_AND_BLOCKS, PEOPLE, DERIVED, LIVES, CLOCKS, LIMITS, ALARMS];
 
 /// `user_version` of a store that this release writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -326,6 +326,57 @@ CREATE TRIGGER limits_are_not_erased BEFORE DELETE ON limits BEGIN SELECT RAISE(
 CREATE TRIGGER limits_only_rise BEFORE INSERT ON limits
 WHEN NEW.version <= (SELECT max(version) FROM limits WHERE bed = NEW.bed)
 BEGIN SELECT RAISE(ABORT, 'the version of limits only rises'); END;
+";
+
+const ALARMS: &str = "
+CREATE INDEX records_alarms ON records(at_us) WHERE type = 'alarm';
+CREATE INDEX records_episodes ON records(episode) WHERE episode IS NOT NULL;
+
+-- What the hub knows of alarms beyond what their agents record: first shown, asked, answered, escalated. By the hub's clock.
+CREATE TABLE alarm_log(
+    id      INTEGER PRIMARY KEY,
+    at_us   INTEGER NOT NULL,
+    bed     TEXT NOT NULL,
+    episode TEXT NOT NULL,              -- empty: about the bed
+    version INTEGER NOT NULL,
+    what    TEXT NOT NULL,
+    who     TEXT,
+    station TEXT,
+    detail  TEXT NOT NULL
+);
+CREATE INDEX alarm_log_episode ON alarm_log(episode, id);
+CREATE TRIGGER alarm_log_is_not_rewritten BEFORE UPDATE ON alarm_log BEGIN SELECT RAISE(ABORT, 'the alarm log is append only'); END;
+CREATE TRIGGER alarm_log_is_not_erased BEFORE DELETE ON alarm_log BEGIN SELECT RAISE(ABORT, 'the alarm log is append only'); END;
+
+-- Pages that asked to be stations, and those that are.
+CREATE TABLE stations(
+    id          TEXT PRIMARY KEY,
+    label       TEXT NOT NULL,          -- as the page called itself
+    key         BLOB NOT NULL,          -- P-256, uncompressed point
+    code        TEXT,                   -- NULL: no longer waiting
+    asked_us    INTEGER NOT NULL,
+    name        TEXT,
+    beds        TEXT,                   -- names, separated by commas; NULL: every bed
+    approved_us INTEGER,
+    seen_us     INTEGER,                -- it last proved its key
+    revoked_us  INTEGER
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX stations_code ON stations(code) WHERE code IS NOT NULL;
+
+-- Who answers for a bed or, where bed is empty, for the unit: the newest row counts, until its end.
+CREATE TABLE nurses(
+    id       INTEGER PRIMARY KEY,
+    bed      TEXT NOT NULL,
+    first    TEXT,                      -- primary nurse; charge nurse
+    second   TEXT,                      -- buddy; physician
+    from_us  INTEGER NOT NULL,
+    until_us INTEGER,
+    by       TEXT NOT NULL
+);
+CREATE INDEX nurses_bed ON nurses(bed, id);
+
+-- Argon2id of a short PIN, good at a station only.
+ALTER TABLE users ADD COLUMN pin TEXT;
 ";
 
 #[cfg(test)]

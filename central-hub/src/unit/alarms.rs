@@ -11,8 +11,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Episodes remembered as over or as recorded, so that a late row changes nothing.
 const REMEMBERED: usize = 256;
-/// No bed has as many alarms open; a broken agent stops here.
-const OPEN_MAX: usize = 256;
+/// More than an agent can announce at once.
+const OPEN_MAX: usize = 1024;
+/// Apnoea, bradycardia, desaturation, and room.
+const PARTS_MAX: usize = 8;
 /// Clocks that differ by less agree.
 const SKEW_MIN_US: u64 = 1_000_000;
 
@@ -111,7 +113,9 @@ impl Alarms {
 
 /// What an agent says is text from outside (S5): no control or direction characters, and no longer than a screen can show.
 fn harmless(mut alarm: Alarm) -> Alarm {
+    alarm.parts.truncate(PARTS_MAX);
     let optional = [&mut alarm.site, &mut alarm.value, &mut alarm.limit].into_iter().flatten();
+    let optional = optional.chain(&mut alarm.parts);
     let texts =
         [&mut alarm.episode, &mut alarm.rule, &mut alarm.ucum, &mut alarm.text].into_iter().chain(optional);
     for text in texts {

@@ -4,6 +4,7 @@ use super::agent_wall::AgentWall;
 use super::alarms::Alarms;
 use super::values::{Values, millis};
 use super::view::{AgentState, AgentView, BedView, ClockView, DeviceView, LimitView, LimitsState};
+use crate::alarms::view::WatchView;
 use crate::people::Patient;
 use cotside_protocol::model::{DeviceText, Mono, Now};
 use cotside_protocol::wire::downstream;
@@ -141,6 +142,12 @@ impl Bed {
             limits: self.limits.clone(),
             limits_state: self.limits_state,
             alarms: self.alarms.view(),
+            watch: WatchView::default(),
+            pause: None,
+            standby: None,
+            stay: None,
+            nurse: None,
+            requested: Vec::new(),
             link_lost_ms: silence.filter(|silence| *silence > LOST_AFTER).map(millis),
         }
     }

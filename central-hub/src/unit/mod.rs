@@ -258,6 +258,7 @@ impl Unit {
             unit: self.name.clone(),
             hub_at_ms: now.wall.millis(),
             store_ok: self.store_ok,
+            alarms: Vec::new(),
             beds: self.beds_view(now, self.order.iter().map(String::as_str)),
         }
     }

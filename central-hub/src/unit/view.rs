@@ -2,6 +2,8 @@
 //!
 //! Fields are added, never renamed or reused.
 
+use crate::alarms::Nurses;
+use crate::alarms::view::{PauseView, RequestView, ResponsibilityView, StandbyView, WatchView};
 use cotside_protocol::model::DeviceText;
 use cotside_protocol::wire::downstream;
 use cotside_protocol::wire::upstream::{
@@ -14,6 +16,8 @@ pub struct UnitView {
     pub unit: UnitName,
     pub hub_at_ms: i64,
     pub store_ok: bool,
+    /// What the hub found wrong with the unit's own alarm system.
+    pub alarms: Vec<AlarmView>,
     pub beds: Vec<BedView>,
 }
 
@@ -21,13 +25,6 @@ pub struct UnitView {
 pub struct UnitName {
     pub id: String,
     pub name: String,
-}
-
-/// Beds that changed, whole.
-#[derive(Debug, Serialize)]
-pub struct BedsView {
-    pub hub_at_ms: i64,
-    pub beds: Vec<BedView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,6 +39,15 @@ pub struct BedView {
     pub limits: Vec<LimitView>,
     pub limits_state: LimitsState,
     pub alarms: Vec<AlarmView>,
+    pub watch: WatchView,
+    /// As the agent says.
+    pub pause: Option<PauseView>,
+    pub standby: Option<StandbyView>,
+    /// Whose alarms they are, as the agent knows it.
+    pub stay: Option<String>,
+    pub nurse: Option<Nurses>,
+    /// What people asked of the bed as a whole and is on its way.
+    pub requested: Vec<RequestView>,
     /// How long nothing was heard of the bed's agent, once it counts as lost.
     pub link_lost_ms: Option<u64>,
 }
@@ -208,6 +214,14 @@ pub struct AlarmView {
     pub active_ms: Option<i64>,
     /// Its row is committed at the hub.
     pub recorded: bool,
+    /// The version from which it asks for attention anew.
+    pub attention: u32,
+    pub parts: Vec<String>,
+    /// It was raised before it could be told.
+    pub late: bool,
+    pub responsibility: Option<ResponsibilityView>,
+    /// What a person asked for and is on its way.
+    pub requested: Option<RequestView>,
 }
 
 impl AlarmView {
@@ -230,6 +244,11 @@ impl AlarmView {
             onset_ms: ours(alarm.onset_us),
             active_ms: alarm.active_us.map(ours),
             recorded,
+            attention: alarm.attention,
+            parts: alarm.parts.clone(),
+            late: false,
+            responsibility: None,
+            requested: None,
         }
     }
 }

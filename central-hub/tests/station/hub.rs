@@ -1,6 +1,8 @@
 //! A hub's station half on a free port, its agents replaced by a channel of items.
 
 use anyhow::Result;
+use cotside_central_hub::agents::tending::run::Tending;
+use cotside_central_hub::alarms;
 use cotside_central_hub::api;
 use cotside_central_hub::feed::{Item, News};
 use cotside_central_hub::live::{self, Live};
@@ -8,6 +10,7 @@ use cotside_central_hub::people::{Role, create_user};
 use cotside_central_hub::store::Store;
 use cotside_central_hub::unit::Roster;
 use cotside_central_hub::unit::view::UnitName;
+use cotside_config::hub::escalation;
 use cotside_protocol::model::{Code, Decimal, Mono, Pace, Provenance, Quality, Site};
 use cotside_protocol::wire::block::{Channel, Epoch, Header, Sample};
 use cotside_protocol::wire::topic::{AgentId, Lane};
@@ -32,6 +35,8 @@ pub(crate) struct Hub {
     pub(crate) at: SocketAddr,
     pub(crate) items: mpsc::Sender<Item>,
     pub(crate) live: Live,
+    /// What the bed's agent would be told.
+    pub(crate) tending: Tending,
     pub(crate) state: api::State,
     pub(crate) stop: Stop,
     pub(crate) stages: Stages,
@@ -81,8 +86,12 @@ impl Hub {
             beds: vec![("01".to_owned(), Some(agent())), ("02".to_owned(), None)],
         };
         let (items, news) = mpsc::channel(256);
-        let (live, unit) = live::open(roster, clock, news);
+        let rules = alarms::Rules { escalation: escalation::shipped() };
+        let tending = Tending::default();
+        let (wires, journal) = alarms::run::open(rules, tending.clone(), store.clone());
+        let (live, unit) = live::open(roster, clock, news, wires);
         let mut stages = Stages::new();
+        stages.start("journal", PATIENCE, |stop| journal.run(stop));
         stages.start("unit", PATIENCE, |stop| unit.run(stop));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -94,7 +103,7 @@ impl Hub {
             api::serve(listener, None, served, stop).await
         });
         let stop = stop.await.unwrap();
-        Hub { at, items, live, state, stop, stages, clock, folder }
+        Hub { at, items, live, tending, state, stop, stages, clock, folder }
     }
 
     /// The same store under a new process.

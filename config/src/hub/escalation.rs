@@ -56,6 +56,13 @@ impl Escalation {
     }
 }
 
+/// As it is where nothing is configured.
+pub fn shipped() -> Escalation {
+    let text = "[unit]\nbeds = [\"01\"]";
+    let hub = crate::hub::check("", text, std::path::Path::new("."));
+    hub.expect("the defaults are checked by a test").escalation
+}
+
 const DOC: &str = "Tiers of an alarm that nobody answers: after how long, who is called as well. station, primary, buddy, charge, physician, unit.\n\
      The first is at 0s, the last must call the unit: an alarm never runs out of recipients.";
 

@@ -18,6 +18,7 @@ const LAYOUTS: [&str; MIGRATIONS.len()] = [
     include_str!("hub-v4.sql"),
     include_str!("hub-v5.sql"),
     include_str!("hub-v6.sql"),
+    include_str!("hub-v7.sql"),
 ];
 
 /// Versions from which on there is something to read.
