@@ -1,8 +1,17 @@
 //! What each link last said of one parameter at one site, and which of them counts now.
 
 use super::policy::Policy;
-use cotside_protocol::model::{Decimal, Mono, Now, Numeric, Pace, Quality};
+use cotside_protocol::model::{Code, Decimal, Mono, Now, Numeric, Pace, Quality, Site};
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Every channel of the bed, and whose word counts where several measure the same.
+#[derive(Debug)]
+pub(super) struct Sources {
+    channels: BTreeMap<(Code, Site), Channels>,
+    /// Links in order of preference, per parameter; others rank behind in their own order.
+    preferences: Vec<(Code, Vec<u8>)>,
+}
 
 /// The links that measure one parameter at one site.
 #[derive(Debug, Default)]
@@ -12,6 +21,8 @@ pub(super) struct Channels(Vec<Channel>);
 struct Channel {
     link: u8,
     last: Reading,
+    /// The device disowns what it sends since the last good value: why it did so first.
+    disowned: Option<&'static str>,
 }
 
 /// A usable number.
@@ -21,7 +32,7 @@ pub(super) struct Reading {
     pub(super) ucum: &'static str,
     pub(super) pace: Pace,
     /// When it was true: received, less what it was late by the device's own clock.
-    at: Mono,
+    pub(super) at: Mono,
     is_assumed: bool,
 }
 
@@ -54,23 +65,71 @@ impl Reading {
     }
 }
 
-impl Channels {
-    /// Keeps the last usable number: one that turns invalid leaves the last in place until it is old.
-    pub(super) fn take(&mut self, link: u8, numeric: &Numeric, now: Now) {
-        let Some(reading) = Reading::of(numeric, now) else { return };
-        match self.0.iter_mut().find(|channel| channel.link == link) {
-            Some(channel) => channel.last = reading,
-            None => self.0.push(Channel { link, last: reading }),
-        }
+impl Sources {
+    pub(super) const fn new(preferences: Vec<(Code, Vec<u8>)>) -> Self {
+        Self { channels: BTreeMap::new(), preferences }
     }
 
-    /// The fresh reading that limits use: of the preferred link that has one. `rank` is smaller for better links.
+    pub(super) fn clear(&mut self) {
+        self.channels.clear();
+    }
+
+    pub(super) fn take(&mut self, link: u8, numeric: &Numeric, now: Now) {
+        self.channels.entry((numeric.code, numeric.site)).or_default().take(link, numeric, now);
+    }
+
+    pub(super) fn get(&self, channel: (Code, Site)) -> Option<&Channels> {
+        self.channels.get(&channel)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = (Code, Site)> + '_ {
+        self.channels.keys().copied()
+    }
+
+    /// The fresh reading of a channel that limits use, and whose it is.
     pub(super) fn current(
         &self,
         now: Mono,
         policy: &Policy,
-        rank: impl Fn(u8) -> usize,
+        (code, site): (Code, Site),
     ) -> Option<(u8, Reading)> {
+        let preferred = self.preferences.iter().find(|(of, _)| *of == code);
+        let preferred = preferred.map_or(&[][..], |(_, links)| links.as_slice());
+        let rank = |link: u8| preferred.iter().position(|preferred| *preferred == link).unwrap_or(usize::MAX);
+        self.channels.get(&(code, site))?.current(now, policy, rank)
+    }
+
+    /// The fresh readings of one parameter, at whatever site.
+    pub(super) fn fresh(&self, now: Mono, policy: &Policy, code: Code) -> impl Iterator<Item = Reading> {
+        let sites = (code, Site::Unspecified)..=(code, Site::Numbered(u8::MAX));
+        let keys = self.channels.range(sites).map(|(key, _)| *key);
+        keys.filter_map(move |key| self.current(now, policy, key)).map(|(_, reading)| reading)
+    }
+
+    pub(super) fn next_change(&self, now: Mono, policy: &Policy) -> Option<Mono> {
+        self.channels.values().filter_map(|channels| channels.next_change(now, policy)).min()
+    }
+}
+
+impl Channels {
+    /// Keeps the last usable number: one that turns invalid leaves the last in place until it is old.
+    pub(super) fn take(&mut self, link: u8, numeric: &Numeric, now: Now) {
+        let known = self.0.iter_mut().find(|channel| channel.link == link);
+        match (Reading::of(numeric, now), known) {
+            (Some(last), Some(channel)) => (channel.last, channel.disowned) = (last, None),
+            (Some(last), None) => self.0.push(Channel { link, last, disowned: None }),
+            (None, Some(channel)) => drop(channel.disowned.get_or_insert(why_not(numeric))),
+            (None, None) => {}
+        }
+    }
+
+    /// Why a missing value is missing, where a device says so.
+    pub(super) fn disowned(&self) -> Option<&'static str> {
+        self.0.iter().find_map(|channel| channel.disowned)
+    }
+
+    /// The fresh reading that limits use: of the preferred link that has one. `rank` is smaller for better links.
+    fn current(&self, now: Mono, policy: &Policy, rank: impl Fn(u8) -> usize) -> Option<(u8, Reading)> {
         self.0
             .iter()
             .filter(|channel| channel.last.is_watched() && now < channel.last.stands_until(policy))
@@ -89,13 +148,20 @@ impl Channels {
     }
 
     /// The next moment at which a reading stops to stand.
-    pub(super) fn next_change(&self, now: Mono, policy: &Policy) -> Option<Mono> {
+    fn next_change(&self, now: Mono, policy: &Policy) -> Option<Mono> {
         self.0.iter().map(|channel| channel.last.stands_until(policy)).filter(|at| *at > now).min()
     }
 
     pub(super) fn links(&self) -> impl Iterator<Item = u8> + '_ {
         self.0.iter().map(|channel| channel.link)
     }
+}
+
+fn why_not(numeric: &Numeric) -> &'static str {
+    let marks =
+        [(Quality::INVALID, "invalid"), (Quality::UNAVAILABLE, "unavailable"), (Quality::DEMO, "demo")];
+    let mark = marks.into_iter().find(|(mark, _)| numeric.quality.has(*mark));
+    mark.map_or("no value", |(_, words)| words)
 }
 
 fn before(at: Mono, span: Duration) -> Mono {

@@ -5,12 +5,22 @@ use cotside_protocol::model::{AlarmKind, Code, LimitSide, Priority, Site};
 /// One rule about one thing: an episode belongs to exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
+    /// Apnoea, bradycardia and desaturation that belong together: one alarm, and none beside it for its parts.
+    Combined,
+    /// No breath for too long, by a breath channel at zero or by the device's own word.
+    Apnoea,
     /// A value beyond its limit for longer than the limit's delay. Limits of several priorities may watch one side.
-    BeyondLimit { code: Code, site: Site, side: Side, priority: Priority },
+    BeyondLimit { code: Code, site: Site, side: Side, priority: Priority, is_extreme: bool },
+    /// A value that changed by too much within a span.
+    Rate { code: Code, site: Site, side: Side, priority: Priority },
+    /// The device's own alert, passed on.
+    DeviceAlert { link: u8, code: u32, source: Option<Code>, is_technical: bool },
     /// A watched parameter was heard before and has no fresh usable value.
     NotMeasured { code: Code, site: Site },
     /// A limit that cannot be applied, because the device measures in another unit (hazard H15).
     NotApplied { code: Code, site: Site },
+    /// Apnoea is to be watched, and nothing here could tell it (hazard H10).
+    ApnoeaNotMonitored,
     /// A device or its cable is not heard.
     LinkLost { link: u8 },
     /// The device is not the one confirmed for this bed (hazard H2).
@@ -27,8 +37,10 @@ pub enum Rule {
     LimitsRefused,
     /// The profile's defaults are in force where others were, until a person accepts them (hazard H4).
     LimitsReset,
-    /// No hub listens.
+    /// No hub listens, or nobody who watches confirmed an alarm.
     HubLost,
+    /// So many alarms in a minute that nobody can tell them apart (hazard H8).
+    Flood,
 }
 
 /// [`LimitSide`], ordered so that a rule can be a key.
@@ -60,74 +72,120 @@ impl LinkCondition {
     }
 }
 
-const PRIORITIES: [(&str, Priority); 4] = [
-    ("advisory", Priority::Advisory),
-    ("low", Priority::Low),
-    ("medium", Priority::Medium),
-    ("high", Priority::High),
-];
-
 impl Rule {
+    /// Every name, in the order of the list above: what `docs/alarms.md` must explain.
+    pub const NAMES: [&'static str; 20] = [
+        "apnoea-bradycardia-desaturation",
+        "apnoea",
+        "limit-low",
+        "limit-high",
+        "rate-fall",
+        "rate-rise",
+        "device-alert",
+        "not-measured",
+        "limit-not-applied",
+        "apnoea-not-monitored",
+        "link-lost",
+        "wrong-device",
+        "device-demo",
+        "device-clock",
+        "clock",
+        "store-trouble",
+        "limits-refused",
+        "limits-reset",
+        "hub-lost",
+        "alarm-flood",
+    ];
+
     /// The stable name on the wire and in the log.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::BeyondLimit { side: Side::Low, .. } => "limit-low",
-            Self::BeyondLimit { side: Side::High, .. } => "limit-high",
-            Self::NotMeasured { .. } => "not-measured",
-            Self::NotApplied { .. } => "limit-not-applied",
-            Self::LinkLost { .. } => "link-lost",
-            Self::WrongDevice { .. } => "wrong-device",
-            Self::DemoMode { .. } => "device-demo",
-            Self::DeviceClock { .. } => "device-clock",
-            Self::Clock => "clock",
-            Self::StoreTrouble => "store-trouble",
-            Self::LimitsRefused => "limits-refused",
-            Self::LimitsReset => "limits-reset",
-            Self::HubLost => "hub-lost",
-        }
+        let at = match self {
+            Self::Combined => 0,
+            Self::Apnoea => 1,
+            Self::BeyondLimit { side: Side::Low, .. } => 2,
+            Self::BeyondLimit { side: Side::High, .. } => 3,
+            Self::Rate { side: Side::Low, .. } => 4,
+            Self::Rate { side: Side::High, .. } => 5,
+            Self::DeviceAlert { .. } => 6,
+            Self::NotMeasured { .. } => 7,
+            Self::NotApplied { .. } => 8,
+            Self::ApnoeaNotMonitored => 9,
+            Self::LinkLost { .. } => 10,
+            Self::WrongDevice { .. } => 11,
+            Self::DemoMode { .. } => 12,
+            Self::DeviceClock { .. } => 13,
+            Self::Clock => 14,
+            Self::StoreTrouble => 15,
+            Self::LimitsRefused => 16,
+            Self::LimitsReset => 17,
+            Self::HubLost => 18,
+            Self::Flood => 19,
+        };
+        Self::NAMES[at]
     }
 
     pub const fn kind(self) -> AlarmKind {
         match self {
-            Self::BeyondLimit { .. } => AlarmKind::Physiological,
+            Self::Combined | Self::Apnoea | Self::BeyondLimit { .. } | Self::Rate { .. } => {
+                AlarmKind::Physiological
+            }
+            Self::DeviceAlert { is_technical: false, .. } => AlarmKind::Physiological,
+            Self::ApnoeaNotMonitored => AlarmKind::Advisory,
             _ => AlarmKind::Technical,
         }
     }
 
-    /// A line that names a limit rule, for the next life of the agent. Technical rules find their condition again by themselves.
-    pub fn kept(self) -> Option<String> {
-        let Self::BeyondLimit { code, site, side, priority } = self else { return None };
-        let site = match site {
-            Site::Unspecified => "-".to_owned(),
-            Site::Preductal => "preductal".to_owned(),
-            Site::Postductal => "postductal".to_owned(),
-            Site::Numbered(number) => number.to_string(),
-        };
-        let side = if side == Side::Low { "low" } else { "high" };
-        let priority = PRIORITIES.iter().find(|(_, of)| *of == priority).map(|(word, _)| *word)?;
-        Some(format!("{} {site} {side} {priority}", code.0))
-    }
-
-    pub fn from_kept(line: &str) -> Option<Self> {
-        let mut words = line.split(' ');
-        let code = Code(words.next()?.parse().ok()?);
-        let site = match words.next()? {
-            "-" => Site::Unspecified,
-            "preductal" => Site::Preductal,
-            "postductal" => Site::Postductal,
-            number => Site::Numbered(number.parse().ok()?),
-        };
-        let side = if words.next()? == "low" { Side::Low } else { Side::High };
-        let word = words.next()?;
-        let priority = PRIORITIES.iter().find(|(of, _)| *of == word).map(|(_, priority)| *priority)?;
-        Some(Self::BeyondLimit { code, site, side, priority })
+    /// Whether it is about the patient in this bed, and ends with the stay.
+    pub(super) fn is_of_patient(self) -> bool {
+        self.kind() != AlarmKind::Technical || self.channel().is_some() || self == Self::LimitsReset
     }
 
     pub const fn channel(self) -> Option<(Code, Site)> {
         match self {
             Self::BeyondLimit { code, site, .. }
+            | Self::Rate { code, site, .. }
             | Self::NotMeasured { code, site }
             | Self::NotApplied { code, site } => Some((code, site)),
+            _ => None,
+        }
+    }
+
+    /// Whether whoever has seen the alarm of the other has seen this one's: the same value, and less grave.
+    pub(super) fn is_milder(self, than: Self) -> bool {
+        let grave = |rule: Self| match rule {
+            Self::BeyondLimit { code, site, side, priority, is_extreme } => {
+                Some(((code, site, side), (is_extreme, priority)))
+            }
+            _ => None,
+        };
+        let (Some((one, mild)), Some((other, than))) = (grave(self), grave(than)) else { return false };
+        one == other && mild < than
+    }
+
+    /// What it is about, for the tile.
+    pub(super) fn code(self) -> Option<Code> {
+        match self {
+            Self::DeviceAlert { source, .. } => source,
+            _ => self.channel().map(|(code, _)| code),
+        }
+    }
+
+    /// The link whose device it is about.
+    pub(super) const fn link(self) -> Option<u8> {
+        match self {
+            Self::DeviceAlert { link, .. }
+            | Self::LinkLost { link }
+            | Self::WrongDevice { link }
+            | Self::DemoMode { link }
+            | Self::DeviceClock { link } => Some(link),
+            _ => None,
+        }
+    }
+
+    /// On which side more is worse.
+    pub(super) const fn side(self) -> Option<Side> {
+        match self {
+            Self::BeyondLimit { side, .. } | Self::Rate { side, .. } => Some(side),
             _ => None,
         }
     }
