@@ -81,7 +81,7 @@ export function desk(unit) {
     if (by === undefined) return [401, 'bad-credentials']
     if (whole[2] === 'limits') {
       limitsOf(found).requested = { ...limitsOf(found).requested, version: limitsOf(found).requested.version + 1, author: by, reason: body.reason, limits: body.limits }
-      setTimeout(() => Object.assign(limitsOf(found), { accepted: limitsOf(found).requested, in_force: limitsOf(found).requested }), 3 * SENT_MS)
+      setTimeout(() => Object.assign(limitsOf(found), { accepted: limitsOf(found).requested, in_force: limitsOf(found).requested }), 8 * SENT_MS)
       return [202, limitsOf(found)]
     }
     if (whole[2] === 'patient') return request.method === 'DELETE' ? (found.discharge(), [200, {}]) : (found.admit(body), [200, {}])
@@ -129,6 +129,8 @@ export function desk(unit) {
     autoApprove: () => (autoApprove = true),
     supersedeNext: () => (mood.supersede = true),
     deaf: (on) => (mood.deaf = on),
+    // What was asked of this bed is confirmed now.
+    confirm: (bed) => unit.beds.find((b) => b.id === bed).confirm(),
     isIn: (request) => stationOf(request) !== undefined,
     // What a tick carries besides the time.
     tick(now) {

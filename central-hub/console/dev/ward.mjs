@@ -133,6 +133,9 @@ function bed(index, began, calm, hostile) {
       if (what === 'standby') held.standby = { until_ms: now + body.minutes * 60_000, by, reason: body.reason }
       if (what === 'end-standby') held.standby = null
     },
+    confirm() {
+      for (const [episode, { act, by }] of [...held.asked]) this.apply(act, by, episode, {})
+    },
     worsen: (episode) => void held.worse.set(episode, (held.worse.get(episode) ?? 0) + 1),
     responsibility: (episode, answer, by) => void held.taken.set(episode, { state: answer === 'accept' ? 'accepted' : answer === 'reject' ? 'rejected' : 'none', by, at_ms: Date.now() }),
     admit: (patient) => void (held.patient = patient),
@@ -172,11 +175,14 @@ function bed(index, began, calm, hostile) {
   }
 }
 
-const life = (onset, active, end) => [
-  { at_ms: onset, what: 'onset', by: null, words: '' },
-  ...(active === null ? [] : [{ at_ms: active, what: 'active', by: null, words: '' }, { at_ms: active + 180, what: 'painted', by: 'Desk A', words: '' }, { at_ms: active + 240, what: 'sounded', by: 'Desk A', words: 'high' }]),
-  ...(end === null ? [] : [{ at_ms: end - 6000, what: 'acknowledged', by: 'K. Lund', words: 'Desk A' }, { at_ms: end, what: 'ended', by: null, words: 'resolved' }]),
-]
+const life = (onset, active, end) => {
+  const step = (at_ms, what, by = null, station = null, detail = '') => ({ at_ms, what, version: 1, by, station, detail })
+  return [
+    step(onset, 'raised'),
+    ...(active === null ? [] : [step(active + 180, 'painted', null, 'Desk A'), step(active + 240, 'sounded', null, 'Desk A')]),
+    ...(end === null ? [] : [step(end - 6400, 'requested', 'K. Lund', 'Desk A', 'acknowledge'), step(end - 6000, 'acknowledged', 'K. Lund', 'Desk A'), step(end, 'ended', null, null, 'resolved')]),
+  ]
+}
 
 const bump = (f, middle, width, height) => height * Math.exp(-((f - middle) ** 2) / (2 * width * width))
 

@@ -15,6 +15,8 @@ export interface ShownAlarm {
   // null: the station's or the hub's own word, which nobody can acknowledge.
   episode: string | null
   version: number
+  // The version from which it asks for attention anew: what was acknowledged of an earlier one is refused.
+  attention: number
   priority: Priority
   technical: boolean
   manner: Manner
@@ -94,6 +96,7 @@ function shownOf(bed: string, alarm: Alarm, hubAtMs: number): ShownAlarm {
     bed,
     episode: String(alarm.episode).startsWith(HUBS_OWN) ? null : String(alarm.episode),
     version: alarm.version,
+    attention: alarm.attention ?? alarm.version,
     priority: alarm.priority,
     technical: alarm.kind !== 'physiological',
     manner: mannerOf(alarm),
@@ -137,7 +140,7 @@ function linkLost(bed: BedView): ShownAlarm | undefined {
 // What the station says of a bed, or of itself, by itself.
 export function own(bed: string, name: string, priority: Priority, text: string, sinceMs: number): ShownAlarm {
   return {
-    key: `${bed}/${name}`, bed, episode: null, version: 0, priority, technical: true, manner: 'flash', sign: 'none', text, parts: [], sinceMs,
+    key: `${bed}/${name}`, bed, episode: null, version: 0, attention: 0, priority, technical: true, manner: 'flash', sign: 'none', text, parts: [], sinceMs,
     code: null, recorded: true, latched: false, untilMs: null, note: '', sent: '', taken: '',
   }
 }

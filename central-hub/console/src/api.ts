@@ -132,6 +132,8 @@ export interface Patient {
   day_of_life: number | null
   pma: Gestation | null
   weight_g: number | null
+  // `room-air`, `supplemental` or `unknown`, which counts as oxygen.
+  oxygen?: string
 }
 
 export interface Agent {
@@ -270,4 +272,50 @@ export interface BedDay extends Coverage {
 export interface UnitCompleteness {
   day: string
   beds: BedDay[]
+}
+
+// A set of limits as people asked for it.
+export interface LimitSet {
+  version: number
+  author: string
+  reason: string
+  at_ms: number
+  limits: LimitRow[]
+}
+
+export interface LimitRow extends Limit {
+  label?: string
+  delay_ms: number
+  priority: Priority
+  // Never wider than this, whatever is asked for.
+  extreme?: boolean
+}
+
+export interface BedLimits {
+  requested: LimitSet | null
+  accepted: LimitSet | null
+  in_force: LimitSet | null
+  profile: string | null
+  history: LimitSet[]
+  refused?: { version: number; words: string } | null
+}
+
+export interface LoggedAlarm {
+  bed: string
+  episode: string
+  rule: string
+  text: string
+  kind: string
+  priority: Priority
+  onset_ms: number
+  active_ms: number | null
+  ended_ms: number | null
+  ended: string | null
+  late: boolean
+  life: { at_ms: number; what: string; version: number | null; by: string | null; station: string | null; detail: string }[]
+}
+
+export interface AlarmLog {
+  alarms: LoggedAlarm[]
+  next: string | null
 }

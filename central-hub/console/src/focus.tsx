@@ -5,12 +5,15 @@ import { hubLink, judge } from './age'
 import { Alone } from './alone'
 import type { BedView, DeviceClock } from './api'
 import { bedState, connected, heardAt } from './feed'
-import { age, asterisks, clock, clockError, hubClockError, duration, gestation, grams, label, site, ucumText } from './format'
+import { age, asterisks, clockError, hubClockError, duration, gestation, grams, label, site, ucumText } from './format'
 import { ageWords, readingWords } from './number'
 import { limitsOf } from './pick'
 import { now, wall } from './pulse'
 import { Link, Tile } from './tile'
-import { toTrend, toUnit } from './view'
+import { ask, askAbout, isAnswerable } from './act'
+import { alarmsOf, remarks, type ShownAlarm } from './alarms'
+import { Symbol } from './symbols'
+import { toAdmission, toLimits, toReview, toTrend, toUnit } from './view'
 
 export function Focus({ bed }: { bed: string }): VNode {
   const state = bedState(bed).value
@@ -22,16 +25,27 @@ export function Focus({ bed }: { bed: string }): VNode {
         <Tile bed={bed} lanes={4} still />
       </Alone>
       <section class="details" aria-label={`Bed ${bed}, details`}>
-        <button type="button" class="back" onClick={toUnit}>
-          <kbd>Esc</kbd> all beds
-        </button>{' '}
-        <button type="button" class="back" onClick={() => toTrend(bed)}>
-          <kbd>T</kbd> trend
-        </button>
+        <nav class="ways">
+          <button type="button" class="act" onClick={toUnit}>
+            <kbd>Esc</kbd> all beds
+          </button>
+          <button type="button" class="act" onClick={() => toTrend(bed)}>
+            <kbd>T</kbd> trend
+          </button>
+          <button type="button" class="act" onClick={() => toReview(bed)}>
+            <kbd>H</kbd> alarms
+          </button>
+          <button type="button" class="act" onClick={() => toLimits(bed)}>
+            <kbd>L</kbd> limits
+          </button>
+          <button type="button" class="act" onClick={() => toAdmission(bed)}>
+            <kbd>M</kbd> admission
+          </button>
+        </nav>
         {state !== undefined && (
           <>
             <Who view={state.view} />
-            <Alarms view={state.view} at={wall(now.value)} />
+            <Alarms alarms={alarmsOf(state.view, state.hubAtMs + elapsed)} view={state.view} />
             <Values view={state.view} elapsed={elapsed} lost={lost} />
             <Devices view={state.view} elapsed={elapsed} />
           </>
@@ -64,27 +78,62 @@ function Who({ view }: { view: BedView }): VNode {
   )
 }
 
-function Alarms({ view, at }: { view: BedView; at: number }): VNode | null {
-  const alarms = view.alarms.filter((alarm) => alarm.condition !== 'inactive')
-  if (alarms.length === 0) return null
+function Alarms({ alarms, view }: { alarms: ShownAlarm[]; view: BedView }): VNode {
+  const paused = (view.pause ?? null) !== null
+  const held = (view.standby ?? null) !== null
+  const answered = alarms.find(isAnswerable)
   return (
-    <table class="list">
-      <caption>Alarms</caption>
-      <tbody>
-        {alarms.map((alarm) => (
-          <tr key={String(alarm.episode)} class={alarm.condition === 'delaying' ? 'delaying' : alarm.priority}>
-            <th scope="row">
-              {alarm.condition === 'delaying' ? '' : asterisks(alarm.priority)} {label(alarm.text)}
-            </th>
-            <td>{alarm.condition}</td>
-            <td>{alarm.inactivation.state === 'enabled' ? '' : alarm.inactivation.state}</td>
-            <td>since {clock(alarm.active_ms ?? alarm.onset_ms, true)}</td>
-            <td class="n">{duration(at - (alarm.active_ms ?? alarm.onset_ms))}</td>
-            <td>{alarm.recorded ? '' : 'NOT RECORDED'}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <section class="answers" aria-label="Alarms">
+      {alarms.map((alarm) => (
+        <Answer key={alarm.key} alarm={alarm} meant={alarm === answered} />
+      ))}
+      <div class="choices">
+        <button type="button" class="act" onClick={() => ask({ of: paused ? 'end-pause' : 'pause', bed: view.bed })}>
+          <Symbol sign="paused" />
+          {paused ? 'end the pause' : 'pause sound'} <kbd>P</kbd>
+        </button>
+        <button type="button" class="act" onClick={() => ask({ of: held ? 'end-standby' : 'standby', bed: view.bed })}>
+          {held ? 'end standby' : 'standby'}
+        </button>
+      </div>
+    </section>
+  )
+}
+
+// `meant`: the one that the key A means.
+function Answer({ alarm, meant }: { alarm: ShownAlarm; meant: boolean }): VNode {
+  const words = remarks(alarm, wall(now.value))
+  const episode = alarm.episode
+  return (
+    <div class={`answer ${alarm.priority}`}>
+      <div class="said">
+        <b>
+          {asterisks(alarm.priority)} {label(alarm.text)}
+        </b>
+        <span class="since">{duration(alarm.sinceMs)}</span>
+        <span class="remarks">
+          <Symbol sign={alarm.sign} />
+          {[...words, ...alarm.parts.map(label)].join(' · ')}
+        </span>
+      </div>
+      {episode !== null && (
+        <div class="choices">
+          {isAnswerable(alarm) && (
+            <button type="button" class="act strong" disabled={alarm.sent !== ''} onClick={() => askAbout(alarm)}>
+              {alarm.latched ? 'reset' : 'acknowledge'} {meant && <kbd>A</kbd>}
+            </button>
+          )}
+          <button type="button" class="act" onClick={() => ask({ of: 'responsibility', bed: alarm.bed, episode, answer: alarm.taken === '' ? 'accept' : 'withdraw' })}>
+            {alarm.taken === '' ? 'take it' : 'give it back'}
+          </button>
+          {alarm.taken === '' && (
+            <button type="button" class="act" onClick={() => ask({ of: 'responsibility', bed: alarm.bed, episode, answer: 'reject' })}>
+              pass it on
+            </button>
+          )}
+        </div>
+      )}
+    </div>
   )
 }
 

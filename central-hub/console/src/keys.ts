@@ -1,10 +1,12 @@
 // The keyboard: digits name a bed, arrows walk between tiles; a view may have keys of its own, which go first.
 
 import { useEffect, useRef } from 'preact/hooks'
+import { answerable, ask, askAbout } from './act'
+import { asking } from './asking'
 import { beds, session } from './feed'
 import { grid } from './grid'
 import { named } from './named'
-import { back, height, helping, screen, toBed, toCompleteness, toTrend, width } from './view'
+import { back, height, helping, screen, toAdmission, toBed, toCompleteness, toLimits, toReview, toTrend, width } from './view'
 
 // How long a further digit may follow when the first could be a bed of its own.
 const MORE_DIGITS_MS = 700
@@ -40,6 +42,22 @@ function meant(): string | undefined {
   return document.activeElement instanceof HTMLElement ? document.activeElement.dataset['bed'] : undefined
 }
 
+// Acknowledging and pausing mean the bed that is shown or walked to; with none, the bed of the first alarm on top.
+function meantOrLoudest(): string | undefined {
+  return meant() ?? document.querySelector<HTMLElement>('.chip.lead')?.dataset['shows']?.split('/')[0]
+}
+
+function acknowledge(): void {
+  const bed = meantOrLoudest()
+  const alarm = bed === undefined ? undefined : answerable(bed)
+  if (alarm !== undefined) askAbout(alarm)
+}
+
+function pause(): void {
+  const bed = meantOrLoudest()
+  if (bed !== undefined && bed !== '') ask({ of: 'pause', bed })
+}
+
 type Own = (event: KeyboardEvent) => boolean
 let own: Own | undefined
 
@@ -63,15 +81,22 @@ function take(event: KeyboardEvent): boolean {
   else if (event.key.startsWith('Arrow') && screen.value.of === 'unit') walk(event.key)
   else if (event.key === 'Escape') back()
   else if (event.key.toLowerCase() === 't' && bed !== undefined) toTrend(bed)
+  else if (event.key.toLowerCase() === 'a') acknowledge()
+  else if (event.key.toLowerCase() === 'p') pause()
+  else if (event.key.toLowerCase() === 'l' && bed !== undefined) toLimits(bed)
+  else if (event.key.toLowerCase() === 'm' && bed !== undefined) toAdmission(bed)
+  else if (event.key.toLowerCase() === 'h') toReview(bed ?? '')
   else if (event.key.toLowerCase() === 'c') toCompleteness()
   else if (event.key === '?') helping.value = true
   else return false
   return true
 }
 
+const typing = (target: EventTarget | null): boolean => target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement
+
 export function listen(): void {
   window.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.target instanceof HTMLInputElement) return
-    if (!helping.value && session.value != null && take(event)) event.preventDefault()
+    if (event.ctrlKey || event.altKey || event.metaKey || (typing(event.target) && event.key !== 'Escape')) return
+    if (!helping.value && asking.value === null && session.value != null && take(event)) event.preventDefault()
   })
 }

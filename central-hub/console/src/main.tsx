@@ -2,17 +2,21 @@
 
 import { useSignalEffect } from '@preact/signals'
 import { render, type VNode } from 'preact'
+import { ActSheet } from './act'
+import { Admission } from './admission'
 import { beds, bedState, resume, session, unit } from './feed'
 import { Focus } from './focus'
 import { Footer } from './footer'
 import { Help } from './help'
 import { listen } from './keys'
+import { Limits } from './limits'
 import { Login } from './login'
 import { begin } from './monitor'
 import { Notices } from './notices'
 import { Pairing } from './pairing'
 import { start } from './pulse'
 import { Record } from './record'
+import { Review } from './review'
 import { Announcer, Strip } from './strip'
 import { TrendView } from './trend'
 import { SoundCheck, StartScreen } from './soundcheck'
@@ -38,6 +42,7 @@ function Console(): VNode | null {
       {helping.value && <Help />}
       <StartScreen />
       <SoundCheck />
+      <ActSheet />
     </>
   )
 }
@@ -45,8 +50,11 @@ function Console(): VNode | null {
 function View(): VNode {
   const on = screen.value
   if (on.of === 'completeness') return <Record />
+  if (on.of === 'review') return <Review key={on.only} only={on.only} />
   if (on.of === 'unit' || !beds.value.includes(on.bed)) return <Unit />
   if (on.of === 'bed') return <Focus bed={on.bed} />
+  if (on.of === 'limits') return <Limits key={on.bed} bed={on.bed} />
+  if (on.of === 'admission') return <Admission key={on.bed} bed={on.bed} />
   // Another bed, or another child in it: nothing of the picture stays.
   const child = bedState(on.bed).value?.view.patient?.identifier ?? ''
   return <TrendView key={`${on.bed}\n${child}`} bed={on.bed} />

@@ -2,6 +2,7 @@
 
 import { computed, effect, signal } from '@preact/signals'
 import { hubLink } from './age'
+import { asking } from './asking'
 import { alarmsOf, unitAlarmsOf, type ShownAlarm } from './alarms'
 import { bedState, connected, heardAt, onTick, unitAlarms } from './feed'
 import { now } from './pulse'
@@ -9,6 +10,7 @@ import { composed, marksOnPage, post, whenPainted, type Tick } from './receipts'
 import { demanded, demandedOf, higher, paintedBeats, type Sounding } from './sounding'
 import { armDeadMan, audio, selfTest, sound, start, supervise } from './speaker'
 import { covered, standing } from './station'
+import { screen, toUnit } from './view'
 
 export const isStation = computed(() => standing.value.is === 'station')
 export const visible = signal(document.visibilityState === 'visible')
@@ -23,6 +25,10 @@ export const silentBecause = computed<string | null>(() => {
 })
 
 const LOOK_MS = 250
+// A station that nobody touches goes back to all its beds.
+const ALONE_MS = 120_000
+
+let touchedAt = performance.now()
 
 export function alarmsAt(bed: string): ShownAlarm[] | undefined {
   const state = bedState(bed).value
@@ -44,6 +50,10 @@ export function begin(): void {
   })
   onTick(prove)
   document.addEventListener('visibilitychange', seen)
+  for (const touch of ['pointerdown', 'keydown']) window.addEventListener(touch, () => (touchedAt = performance.now()), true)
+  effect(() => {
+    if (isStation.value && screen.value.of !== 'unit' && asking.value === null && now.value - touchedAt > ALONE_MS) toUnit()
+  })
   // Any touch may be the one that the browser waits for.
   for (const touch of ['pointerdown', 'keydown']) window.addEventListener(touch, () => isStation.value && audio.peek() !== 'running' && void start())
   window.setInterval(() => supervise(performance.now()), LOOK_MS)

@@ -14,6 +14,8 @@ import { toBed, width } from './view'
 const SMALL_PX = 340
 const TAKEN_PX = { wide: 1220, narrow: 800 }
 const WIDE_PX = 1500
+// Beds that fit into the place of one chip.
+const BADGES = 5
 
 export function Strip(): VNode {
   const alarms = useComputed(() => allAlarms())
@@ -22,7 +24,9 @@ export function Strip(): VNode {
   const room = 2 * Math.max(0, Math.floor((width.value - (width.value >= WIDE_PX ? TAKEN_PX.wide : TAKEN_PX.narrow)) / SMALL_PX))
   const rest = list.slice(1)
   const shown = rest.length > room ? rest.slice(0, Math.max(0, room - 1)) : rest
-  const more = rest.length - shown.length
+  const named = onePerBed(rest.slice(shown.length), [...(lead === undefined ? [] : [lead]), ...shown])
+  const badges = named.slice(0, BADGES)
+  const more = rest.length - shown.length - badges.length
   const at = wall(now.value)
   return (
     <header class="strip">
@@ -37,7 +41,14 @@ export function Strip(): VNode {
           {shown.map((alarm) => (
             <Chip key={alarm.key} alarm={alarm} />
           ))}
-          {more > 0 && <span class="more">+{more} more</span>}
+          {rest.length > shown.length && (
+            <span class="more">
+              {badges.map((alarm) => (
+                <Badge key={alarm.key} alarm={alarm} />
+              ))}
+              {more > 0 && <b>+{more}</b>}
+            </span>
+          )}
         </div>
       </div>
       <div class="clock">
@@ -86,6 +97,22 @@ function Chip({ alarm, lead = false }: { alarm: ShownAlarm; lead?: boolean }): V
           remarks(alarm, wall(now.value)).map((words) => <span key={words}>{words}</span>)}
         {!lead && alarm.sign !== 'none' && <span class="brief">{brief(alarm)}</span>}
       </small>
+    </button>
+  )
+}
+
+// A bed with no chip of its own still stands on top, by its number and its loudest alarm.
+function onePerBed(hidden: ShownAlarm[], shown: ShownAlarm[]): ShownAlarm[] {
+  const beds = new Set(shown.map((alarm) => alarm.bed))
+  return hidden.filter((alarm) => !beds.has(alarm.bed) && beds.add(alarm.bed))
+}
+
+function Badge({ alarm }: { alarm: ShownAlarm }): VNode {
+  return (
+    <button type="button" class={`chip badge ${alarm.priority} ${alarm.manner}`} data-shows={mark(alarm)} title={label(alarm.text)} onClick={() => alarm.bed !== '' && toBed(alarm.bed)}>
+      <span class="what">
+        {alarm.bed} {asterisks(alarm.priority)}
+      </span>
     </button>
   )
 }

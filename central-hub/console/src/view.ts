@@ -1,8 +1,8 @@
-// What this screen is looking at: the unit, a bed, its trend, the record's completeness; an open help; the window's size.
+// What this screen is looking at: the unit, a bed, its trend, limits, admission, the alarms there were, the record's completeness; an open help; the window's size.
 
 import { computed, signal } from '@preact/signals'
 
-export type Screen = { of: 'unit' } | { of: 'bed' | 'trend'; bed: string } | { of: 'completeness' }
+export type Screen = { of: 'unit' } | { of: 'bed' | 'trend' | 'limits' | 'admission'; bed: string } | { of: 'completeness' } | { of: 'review'; only: string }
 
 export const screen = signal<Screen>({ of: 'unit' })
 export const focused = computed(() => ('bed' in screen.value ? screen.value.bed : null))
@@ -15,9 +15,16 @@ export const toBed = (bed: string): void => void (screen.value = { of: 'bed', be
 export const toTrend = (bed: string): void => void (screen.value = { of: 'trend', bed })
 export const toCompleteness = (): void => void (screen.value = { of: 'completeness' })
 
-// One step outwards: from the trend to its bed, from everything else to the unit.
+export const toLimits = (bed: string): void => void (screen.value = { of: 'limits', bed })
+export const toAdmission = (bed: string): void => void (screen.value = { of: 'admission', bed })
+// The alarms of the unit, or of one bed.
+export const toReview = (only = ''): void => void (screen.value = { of: 'review', only })
+
+// One step outwards: from a bed's pages to the bed, from everything else to the unit.
 export function back(): void {
-  if (screen.value.of === 'trend') toBed(screen.value.bed)
+  const on = screen.value
+  if ('bed' in on && on.of !== 'bed') toBed(on.bed)
+  else if (on.of === 'review' && on.only !== '') toBed(on.only)
   else toUnit()
 }
 

@@ -95,6 +95,103 @@ test('a lost hub is sounded by the page itself, and the beds have a voice again 
   })
 })
 
+test('A acknowledges after name and PIN, shows it as sent until the bed confirms, and then who did it', async () => {
+  await station({ beds: 4 }, async (page, hub) => {
+    await page.keyboard.press('4')
+    await page.keyboard.press('a')
+    await page.waitForSelector('.sheet')
+    assert.match((await page.textContent('.sheet')) ?? '', /Acknowledge.*04.*HR 204 > 200/)
+    hub.people.deaf(true)
+    await page.keyboard.type('nurse')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('9999')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => /wrong/.test(document.querySelector('.sheet .trouble[role=alert]')?.textContent ?? ''))
+    await page.keyboard.type('1234')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('.sheet', { state: 'detached' })
+    await page.waitForFunction(() => /ACK SENT by K. Lund/.test(document.querySelector('.focus .bar')?.textContent ?? ''))
+    assert.ok(await page.$('.focus .bar.flash'), 'what is only sent still flashes')
+    hub.people.deaf(false)
+    hub.people.confirm('04')
+    await page.waitForFunction(() => /ACK by K. Lund \d\d:\d\d/.test(document.querySelector('.focus .bar.solid')?.textContent ?? ''))
+  })
+})
+
+test('an acknowledgement of what has got worse meanwhile is refused, and the newer state must be seen first', async () => {
+  await station({ beds: 4 }, async (page, hub) => {
+    await page.keyboard.press('4')
+    await page.keyboard.press('a')
+    await page.waitForSelector('.sheet')
+    hub.people.supersedeNext()
+    await page.keyboard.type('nurse')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('1234')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => /newer state/.test(document.querySelector('.sheet')?.textContent ?? ''))
+    await page.waitForSelector('.sheet button.great[disabled]')
+    await page.click('.sheet .trouble .act')
+    await page.fill('.sheet input[type=password]', '1234')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('.sheet', { state: 'detached' })
+    await page.waitForSelector('.focus .bar.solid')
+  })
+})
+
+test('P pauses the sound of one bed: solid, counting down, said in the banner, and ended again', async () => {
+  await station({ beds: 4 }, async (page, hub) => {
+    await until(() => hub.people.receipts.at(-1)?.sounding === 'high', 'nothing sounds')
+    await page.keyboard.press('2')
+    await page.keyboard.press('p')
+    await page.waitForSelector('.sheet')
+    await page.keyboard.type('nurse')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('1234')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => /AUDIO PAUSED 02 1:5\d|AUDIO PAUSED 02 2:00/.test(document.querySelector('.notices')?.textContent ?? ''))
+    await page.waitForSelector('.focus .bar.solid .sign')
+    // Bed 04 is medium and not paused: it is heard now.
+    await until(() => hub.people.receipts.at(-1)?.sounding === 'medium', 'the next highest does not sound')
+  })
+})
+
+test('everything a finger must hit to answer is a centimetre tall', async () => {
+  await station({ beds: 4 }, async (page) => {
+    await page.keyboard.press('2')
+    await page.waitForSelector('.answers .act')
+    const mm = await page.$$eval('.answers .act, .ways .act', (all) => all.map((e) => (e.getBoundingClientRect().height * 25.4) / 96))
+    assert.ok(Math.min(...mm) >= 10, `${Math.min(...mm).toFixed(1)} mm`)
+  })
+})
+
+test('limits show what is in force beside what was asked for, and need a reason', async () => {
+  await station({ beds: 4 }, async (page) => {
+    await page.keyboard.press('2')
+    await page.keyboard.press('l')
+    await page.waitForSelector('.limitlist td')
+    await page.click('.head .strong')
+    await page.fill('input[aria-label="SpO2 low"]', '88')
+    assert.ok(await page.$('button.great[disabled]'), 'no reason, no change')
+    await page.fill('.form label input', 'target 88 to 95')
+    await page.fill('.two label:first-child input', 'nurse')
+    await page.fill('.two input[type=password]', '1234')
+    await page.click('.form button.great')
+    await page.waitForFunction(() => /asked for.*set 13/.test(document.querySelector('.where3')?.textContent ?? ''))
+    await page.waitForFunction(() => /in force.*set 13/.test(document.querySelector('.where3')?.textContent ?? ''))
+  })
+})
+
+test('the life of an alarm is told from onset to end', async () => {
+  await station({ beds: 4 }, async (page) => {
+    await page.keyboard.press('h')
+    await page.waitForSelector('.review tbody tr')
+    const all = (await page.$$('.review tbody tr')).length
+    await page.click('.head .filter .act:has-text("ended")')
+    await page.waitForFunction((n) => document.querySelectorAll('.review tbody tr').length < n, all)
+    assert.match((await page.textContent('.life')) ?? '', /raised at the bed.*first on a screen at Desk A.*first sounded.*acknowledged by K. Lund at Desk A.*ended/)
+  })
+})
+
 test('a page without a station’s key says that it is a remote view and gives no receipts', async () => {
   const hub = await startFakeHub({ beds: 4 })
   const page = await browser.newPage()
