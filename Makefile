@@ -25,7 +25,7 @@ test: setup fmt console-test lint deny words unit system browser ## everything t
 	@echo
 	@echo "make test: all checks passed"
 
-bench: release ## figures beside their floors and peers; also in target/figures.tsv (COTSIDE_DRAIN_BEDS=40 COTSIDE_DRAIN_HOURS=72, COTSIDE_FULL_MIB=2048: whole sizes)
+bench: release ## figures beside their floors and peers; also in target/figures.tsv (COTSIDE_DRAIN_BEDS=40 COTSIDE_DRAIN_HOURS=72, COTSIDE_FULL_MIB=2048: whole sizes; COTSIDE_CROWD=100: a small crowd)
 	$(CARGO) run --release -q -p cotside-tests --bin bench
 
 prove: release ## long campaigns: seeds, power cuts and a month of forty beds in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, POWER_CUTS=, DAYS=, BEDS=, MINUTES=, KILLS=, CUTS=)

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// `COTSIDE_CROWD`: the figures' names say how many there were.
 const AGENTS: usize = 1000;
 /// Sockets at either end, and what a process needs besides.
-const FILES_MIN: u64 = 2 * AGENTS as u64 + 256;
+const FILES_BESIDE: u64 = 256;
 /// How long the hub is away.
 const AWAY: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(5);
@@ -39,24 +40,25 @@ pub enum Way {
 }
 
 pub async fn run(binaries: &Path, dir: PathBuf, way: Way, figures: &mut Figures) -> Result<()> {
-    let files = files_max()?;
-    ensure!(files >= FILES_MIN, "only {files} files may be open: run `ulimit -n {FILES_MIN}` first");
+    let agents = crowd_from_environment()?;
+    let (files, needed) = (files_max()?, 2 * agents as u64 + FILES_BESIDE);
+    ensure!(files >= needed, "only {files} files may be open: run `ulimit -n {needed}` first");
     let mut unit = Unit::start(&plan(binaries, &dir, way), |_| ()).await?;
     let clock = unit.clock;
     unit.agents[0].stop().await?;
     ensure!(unit.hub.stop().await? == 0, "the hub did not stop cleanly");
     let config = dir.join("hub/hub.toml");
-    let beds: Vec<String> = (0..AGENTS).map(|agent| format!("\"{}\"", crowd::bed(agent))).collect();
+    let beds: Vec<String> = (0..agents).map(|agent| format!("\"{}\"", crowd::bed(agent))).collect();
     let text = std::fs::read_to_string(&config)?;
     let more = text.replace("beds = [\"01\"]", &format!("beds = [{}]", beds.join(", ")));
     ensure!(more != text, "the hub's configuration has no place for more beds");
     std::fs::write(&config, more)?;
-    crowd::enrol(&dir, AGENTS, unit.mqtt.port(), clock.now().wall)?;
+    crowd::enrol(&dir, agents, unit.mqtt.port(), clock.now().wall)?;
 
     unit.hub.start()?;
     let station = unit.station().await?;
-    let mut crowd = Crowd::start(&dir, AGENTS, clock);
-    let first = everyone_live(&mut crowd, clock.now().mono).await?;
+    let mut crowd = Crowd::start(&dir, agents, clock);
+    let first = everyone_live(&mut crowd, agents, clock.now().mono).await?;
     let mut events = station.events("nicu").await?;
     let watching = tokio::spawn(async move { while events.next().await.is_ok() {} });
     tokio::time::sleep(SETTLE).await;
@@ -77,9 +79,9 @@ pub async fn run(binaries: &Path, dir: PathBuf, way: Way, figures: &mut Figures)
         broker.start()?;
     }
     unit.hub.start()?;
-    let again = everyone_live(&mut crowd, begin).await?;
+    let again = everyone_live(&mut crowd, agents, begin).await?;
     let storm = hub(&unit)?.spent_since(&Usage::nothing(begin));
-    let settled = everything_acknowledged(&crowd, begin).await?;
+    let settled = everything_acknowledged(&crowd, agents, begin).await?;
     let stored = crowd.shared.stored.load(Ordering::Relaxed);
     ensure!(crowd.stop().await, "not every agent stopped");
     let hub_dir = dir.join("hub");
@@ -92,11 +94,14 @@ pub async fn run(binaries: &Path, dir: PathBuf, way: Way, figures: &mut Figures)
     let bare = floor::handshakes(&clock, Authority::at(&hub_dir).tls_for_agents()?, client).await?;
     std::fs::remove_dir_all(&dir)?;
 
-    let count = AGENTS as f64;
+    let count = agents as f64;
     let least = count / bare;
-    let named = |name: &str| match way {
-        Way::Own => name.to_owned(),
-        Way::Mosquitto => format!("reconnect-mosquitto-{}", name.trim_start_matches("reconnect-")),
+    let named = |name: &str| {
+        let name = name.replace("1000", &agents.to_string());
+        match way {
+            Way::Own => name,
+            Way::Mosquitto => format!("reconnect-mosquitto-{}", name.trim_start_matches("reconnect-")),
+        }
     };
     let beside = "so many bare TLS handshakes, both ends here";
     figures.beside(&named("connect-1000-live"), first.seconds, "s", beside, least);
@@ -120,6 +125,13 @@ pub async fn run(binaries: &Path, dir: PathBuf, way: Way, figures: &mut Figures)
     Ok(())
 }
 
+fn crowd_from_environment() -> Result<usize> {
+    let Ok(text) = std::env::var("COTSIDE_CROWD") else { return Ok(AGENTS) };
+    let agents = text.parse().with_context(|| format!("COTSIDE_CROWD is no number: {text}"))?;
+    ensure!(agents > 0, "COTSIDE_CROWD: a crowd has at least one agent");
+    Ok(agents)
+}
+
 struct Storm {
     seconds: f64,
     /// Until half of them were live.
@@ -129,11 +141,11 @@ struct Storm {
 }
 
 /// Until every agent hears the hub; those that did not yet lose it count when they hear it again.
-async fn everyone_live(crowd: &mut Crowd, begin: Mono) -> Result<Storm> {
-    let mut since: Vec<Option<Mono>> = vec![None; AGENTS];
+async fn everyone_live(crowd: &mut Crowd, agents: usize, begin: Mono) -> Result<Storm> {
+    let mut since: Vec<Option<Mono>> = vec![None; agents];
     let mut live = 0;
     let all = async {
-        while live < AGENTS {
+        while live < agents {
             let Heard { agent, at, reachable } = crowd.heard.recv().await.context("no agent runs")?;
             if at < begin {
                 continue;
@@ -144,21 +156,21 @@ async fn everyone_live(crowd: &mut Crowd, begin: Mono) -> Result<Storm> {
         anyhow::Ok(())
     };
     let ended = tokio::time::timeout(PATIENCE, all).await;
-    ended.with_context(|| format!("{live} of {AGENTS} agents are live after {PATIENCE:?}"))??;
+    ended.with_context(|| format!("{live} of {agents} agents are live after {PATIENCE:?}"))??;
     let mut times: Vec<Mono> = since.into_iter().flatten().collect();
     times.sort_unstable();
     let seconds = |at: Mono| at.since(begin).as_secs_f64();
     let within = |at: &Mono| times.iter().filter(|other| (at.0..at.0 + SECOND_US).contains(&other.0)).count();
     let peak = times.iter().map(within).max().unwrap_or(0) as f64;
-    Ok(Storm { seconds: seconds(times[AGENTS - 1]), half_seconds: seconds(times[AGENTS / 2]), peak })
+    Ok(Storm { seconds: seconds(times[agents - 1]), half_seconds: seconds(times[agents / 2]), peak })
 }
 
 /// Until the beds, which measure nothing more, have nothing left that the hub lacks.
-async fn everything_acknowledged(crowd: &Crowd, begin: Mono) -> Result<f64> {
+async fn everything_acknowledged(crowd: &Crowd, agents: usize, begin: Mono) -> Result<f64> {
     let clock = crowd.shared.clock;
     let all = async {
         // What was measured while it was away, and what is measured meanwhile.
-        while crowd.shared.waiting.load(Ordering::Relaxed) > 3 * AGENTS as u64 {
+        while crowd.shared.waiting.load(Ordering::Relaxed) > 3 * agents as u64 {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let caught_up = clock.now().mono.since(begin).as_secs_f64();

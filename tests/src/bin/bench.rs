@@ -1,4 +1,5 @@
-//! `make bench`: prints the table of figures and writes `target/figures.tsv`. Words on the command line choose sections.
+//! `make bench`: prints the table of figures and writes `target/figures.tsv`. Words on the command line choose sections; a section that fails
+//! is named at the end.
 
 #![expect(clippy::print_stdout, reason = "a command line prints")]
 
@@ -59,7 +60,7 @@ fn main() -> Result<()> {
         println!("full: {mib} MiB");
         runtime.block_on(bench::full::run(&binaries, place("full"), mib, figures))
     })?;
-    sections.run("reconnect", "a thousand agents lose their hub", |figures| {
+    sections.run("reconnect", "a crowd of agents loses its hub", |figures| {
         runtime.block_on(bench::reconnect::run(&binaries, place("reconnect"), Way::Own, figures))
     })?;
     sections.run(
