@@ -11,6 +11,7 @@ use crate::alarms;
 use crate::api;
 use crate::authority::Authority;
 use crate::ledger;
+use crate::limits::Limits;
 use crate::live;
 use crate::passed_time::PassedTime;
 use crate::store::agents::Agent;
@@ -90,15 +91,25 @@ impl Running {
         let tls =
             (config.http.security == Security::Tls).then(|| authority.tls_for_anyone(&[b"h2", b"http/1.1"]));
         let tls = tls.transpose().map_err(Fault::Certificates)?;
+        let limits = Limits::open(
+            house.store.clone(),
+            clock,
+            live.clone(),
+            (house.tending.clone(), house.ears.clone()),
+            (Some(config.profiles.clone()), config.envelope.clone()),
+        );
+        let limits = limits.await.map_err(Fault::Store)?;
         let state = api::State::open(
             live.clone(),
             house.store.clone(),
             clock,
+            limits.clone(),
             config.http.security == Security::Proxy,
         )
         .await
         .map_err(Fault::Store)?;
         stages.start("api", STAGE_STOP, |stop| api::serve(http, tls, state, stop));
+        stages.start("limits", STAGE_STOP, |stop| limits.run(stop));
         let shared = house.clone();
         stages.start("register", STAGE_STOP, |stop| agents::run::renew(shared, live, passed, stop));
         let shared = house.clone();

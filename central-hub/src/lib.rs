@@ -8,6 +8,7 @@ pub mod commands;
 pub mod feed;
 pub mod hub;
 pub mod ledger;
+pub mod limits;
 pub mod live;
 pub mod passed_time;
 pub mod people;

@@ -4,8 +4,9 @@ pub mod escalation;
 
 use self::escalation::{ESCALATION, Escalation};
 use crate::problem::{Problem, Problems};
+use crate::rule;
 use crate::section::{Key, Kind, Need, Section, describe as keys_of, subtable};
-use cotside_protocol::model::Provenance;
+use cotside_protocol::model::{Envelope, Provenance};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -19,6 +20,10 @@ pub struct Hub {
     pub agents: Agents,
     pub http: Http,
     pub escalation: Escalation,
+    /// Where the site's own alarm profiles lie.
+    pub profiles: PathBuf,
+    /// What this site allows for limits.
+    pub envelope: Envelope,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +111,12 @@ pub fn describe() -> String {
         out.push_str(&format!("[{name}]\n"));
         keys_of(keys, &mut out);
     }
+    out.push_str(
+        "## What the limits of a bed may be; the agents have such a table of their own.\n[[bound]]\n",
+    );
+    let mut bound = String::new();
+    keys_of(rule::BOUND, &mut bound);
+    out.push_str(&bound.replacen("# low = ", "low = ", 1));
     out
 }
 
@@ -127,8 +138,11 @@ fn hub(problems: &mut Problems<'_>, root: &DeTable<'_>, base: &Path) -> Option<H
     let listen = address(problems, &http, "listen");
     let broker = broker(problems, &agents);
     let escalation = escalation::escalation(problems, &escalation);
+    let envelope = rule::envelope(problems, root);
     Some(Hub {
         data_dir: base.join(top.text("data_dir")?),
+        profiles: base.join(top.text("profiles")?),
+        envelope,
         accepts: match top.text("accepts")? {
             "simulated" => Provenance::Simulated,
             _ => Provenance::Live,
@@ -220,6 +234,14 @@ const HUB: &[Key] = &[
         need: Need::Default("\"live\""),
         kind: Kind::OneOf(&["live", "simulated"]),
     },
+    Key {
+        name: "profiles",
+        doc: "The folder of the site's own alarm profiles, `*.toml`, each in place of the shipped one of its name or beside it.\n\
+              `central-hub limits profiles` lists those in use. Relative to this file.",
+        need: Need::Default("\"profiles\""),
+        kind: Kind::Path,
+    },
+    table("bound"),
     table("unit"),
     table("agents"),
     table("http"),

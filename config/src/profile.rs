@@ -8,6 +8,8 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
+pub use consistent::quarrel;
+
 use crate::problem::{Problem, Problems};
 use crate::rule::{self, parameters_of};
 use crate::section::{Section, subtables};

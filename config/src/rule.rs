@@ -164,7 +164,7 @@ pub(crate) const BOUND: &[Key] = &[
     Key {
         name: "parameter",
         doc: "What this site allows, in place of what is allowed otherwise: SpO2 low 80, HR and PR low 60 and high 240.\n\
-              A set of limits from the hub that goes beyond is refused here and told at the bed.",
+              A set of limits that goes beyond is refused.",
         need: Need::Required { example: "\"SpO2\"" },
         kind: Kind::Word,
     },

@@ -21,6 +21,7 @@ pub mod tending;
 
 use crate::feed::Item;
 use crate::ledger::Outbox;
+use crate::limits::Ears;
 use crate::store::Store;
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::topic::AgentId;
@@ -43,6 +44,8 @@ pub struct House {
     pub feed: mpsc::Sender<Item>,
     pub recent: recent::run::Recent,
     pub tending: tending::run::Tending,
+    /// What the agents say of their limits.
+    pub ears: Ears,
     roll: Arc<Mutex<Roll>>,
     /// Whether the last commit held.
     stores: AtomicBool,
@@ -61,6 +64,7 @@ impl House {
             feed,
             recent: recent::run::Recent::default(),
             tending: tending::run::Tending::default(),
+            ears: Ears::default(),
             roll: Arc::default(),
             stores: AtomicBool::new(true),
             trouble: Mutex::default(),

@@ -2,15 +2,20 @@
 
 use super::problem::Problem;
 use super::{Context, Peer};
-use crate::people::{Act, Admission, Particulars, Patient, Who};
+use crate::limits::run::OXYGEN;
+use crate::people::{Act, Admission, OXYGEN_WORDS, Particulars, Patient, Who};
 use crate::unit::view::BedView;
 use anyhow::{Context as _, Result};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Extension, Json};
+use cotside_config::profile::Oxygen;
+use serde::Deserialize;
 
 const NO_BED: Problem = Problem::not_found("There is no such bed in this unit.");
+pub(super) const NOBODY: Problem =
+    Problem::new(StatusCode::CONFLICT, "bed-available", "Nobody lies in this bed.");
 const NO_UNIT: Problem = Problem::not_found("There is no such unit.");
 
 pub(super) async fn list_units(State(context): State<Context>) -> Response {
@@ -63,7 +68,17 @@ pub(super) async fn admit(
     })?;
     let act = Act { at: now.wall, who: who.name, address: peer.address };
     let (hub, place) = (context.clone(), bed.clone());
-    match to_the_end(async move { hub.people.admit(&hub.live, &place, patient, act).await }).await? {
+    let admit = async move {
+        let who = act.who.clone();
+        let outcome = hub.people.admit(&hub.live, &place, patient, act).await?;
+        match outcome {
+            Admission::Admitted => hub.limits.patient_changed(&place, &who, "admission").await?,
+            Admission::Corrected => hub.limits.patient_changed(&place, &who, "patient corrected").await?,
+            Admission::BedOccupied | Admission::Elsewhere(_) => {}
+        }
+        Ok(outcome)
+    };
+    match to_the_end(admit).await? {
         Admission::Admitted | Admission::Corrected => Ok(context.answer(find(&context, &bed).await?)),
         Admission::BedOccupied => Err(Problem::new(
             StatusCode::CONFLICT,
@@ -88,15 +103,60 @@ pub(super) async fn discharge(
     find(&context, &bed).await?;
     let act = Act { at: context.clock.now().wall, who: who.name, address: peer.address };
     let (hub, place) = (context.clone(), bed.clone());
-    if !to_the_end(async move { hub.people.discharge(&hub.live, &place, act).await }).await? {
-        return Err(Problem::new(StatusCode::CONFLICT, "bed-available", "Nobody lies in this bed."));
+    let discharge = async move {
+        let who = act.who.clone();
+        let done = hub.people.discharge(&hub.live, &place, act).await?;
+        if done {
+            hub.limits.patient_changed(&place, &who, "discharge").await?;
+        }
+        Ok(done)
+    };
+    if !to_the_end(discharge).await? {
+        return Err(NOBODY);
+    }
+    Ok(context.answer(find(&context, &bed).await?))
+}
+
+/// What changes during a stay.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Amendment {
+    oxygen: String,
+}
+
+pub(super) async fn amend(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Path(bed): Path<String>,
+    Json(typed): Json<Amendment>,
+) -> Result<Response, Problem> {
+    find(&context, &bed).await?;
+    let oxygen = Oxygen::parse(&typed.oxygen).ok_or_else(|| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field cannot be right.")
+            .about("oxygen", OXYGEN_WORDS)
+    })?;
+    let act = Act { at: context.clock.now().wall, who: who.name, address: peer.address };
+    let (hub, place) = (context.clone(), bed.clone());
+    let amend = async move {
+        let who = act.who.clone();
+        let done = hub.people.breathes(&hub.live, &place, oxygen, act).await?;
+        if done {
+            hub.limits.patient_changed(&place, &who, OXYGEN).await?;
+        }
+        Ok(done)
+    };
+    if !to_the_end(amend).await? {
+        return Err(NOBODY);
     }
     Ok(context.answer(find(&context, &bed).await?))
 }
 
 /// A browser that leaves, or a disk that is slow, must not stop a deed between its commit and the screen: the bed would go on
 /// under the name of the child that left it (H2).
-async fn to_the_end<T: Send + 'static>(deed: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub(super) async fn to_the_end<T: Send + 'static>(
+    deed: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     tokio::spawn(deed).await.context("an admission or discharge panicked")?
 }
 

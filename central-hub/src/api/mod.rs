@@ -4,6 +4,7 @@ mod beds;
 mod console;
 mod gate;
 mod health;
+mod limits;
 mod problem;
 mod record;
 mod routes;
@@ -14,6 +15,7 @@ mod stream;
 pub use routes::Route;
 pub use run::serve;
 
+use crate::limits::Limits;
 use crate::live::Live;
 use crate::people::{People, Permission};
 use crate::store::Store;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn routes(context: Context) -> Routes {
-    use Permission::{AdmitPatients, Anyone, SignedIn, ViewUnit};
+    use Permission::{AdmitPatients, Anyone, SetLimits, SignedIn, ViewUnit};
     Routes::new(context)
         .get("/api/v1/health", health::show, Anyone)
         .post("/api/v1/session", session::log_in, Anyone)
@@ -47,7 +49,13 @@ fn routes(context: Context) -> Routes {
         .get("/api/v1/beds/{bed}/trends", record::trends, ViewUnit)
         .get("/api/v1/units/{unit}/completeness", record::unit_completeness, ViewUnit)
         .put("/api/v1/beds/{bed}/patient", beds::admit, AdmitPatients)
+        .patch("/api/v1/beds/{bed}/patient", beds::amend, AdmitPatients)
         .delete("/api/v1/beds/{bed}/patient", beds::discharge, AdmitPatients)
+        .get("/api/v1/beds/{bed}/limits", limits::show, ViewUnit)
+        .put("/api/v1/beds/{bed}/limits", limits::replace, SetLimits)
+        .patch("/api/v1/beds/{bed}/limits", limits::merge, SetLimits)
+        .delete("/api/v1/beds/{bed}/limits", limits::back, SetLimits)
+        .post("/api/v1/beds/{bed}/limits/age", limits::accept_age, SetLimits)
         .otherwise(console::show)
 }
 
@@ -58,6 +66,7 @@ pub struct State(Arc<Inner>);
 struct Inner {
     live: Live,
     people: People,
+    limits: Limits,
     store: Store,
     clock: Clock,
     started_at: Wall,
@@ -68,13 +77,20 @@ struct Inner {
 
 impl State {
     /// Reads who is logged in and who lies where; the live loop must be running.
-    pub async fn open(live: Live, store: Store, clock: Clock, trusts_proxy: bool) -> Result<Self> {
+    pub async fn open(
+        live: Live,
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+        trusts_proxy: bool,
+    ) -> Result<Self> {
         let now = clock.now();
         let people = People::open(store.clone(), now).await?;
         people.take_places(&live).await?;
         Ok(Self(Arc::new(Inner {
             live,
             people,
+            limits,
             store,
             clock,
             started_at: now.wall,

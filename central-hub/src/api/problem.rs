@@ -1,6 +1,7 @@
 //! The one error shape: a sentence for the outside, and a reason for the log that never leaves the hub.
 
 use super::Context;
+use crate::limits::change::Wrong;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -18,6 +19,8 @@ pub(super) struct Problem {
     message: &'static str,
     /// Which field or bed it is about; never a value that somebody typed.
     about: Option<(&'static str, String)>,
+    /// Everything that is wrong with a body, field by field.
+    wrong: Vec<Wrong>,
     retry_after: Option<Duration>,
     /// The inside one.
     cause: Option<Arc<anyhow::Error>>,
@@ -25,7 +28,7 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) const fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {
-        Self { code, status, message, about: None, retry_after: None, cause: None }
+        Self { code, status, message, about: None, wrong: Vec::new(), retry_after: None, cause: None }
     }
 
     pub(super) const fn not_found(message: &'static str) -> Self {
@@ -34,6 +37,11 @@ impl Problem {
 
     pub(super) fn about(mut self, what: &'static str, which: impl Into<String>) -> Self {
         self.about = Some((what, which.into()));
+        self
+    }
+
+    pub(super) fn listing(mut self, wrong: Vec<Wrong>) -> Self {
+        self.wrong = wrong;
         self
     }
 
@@ -91,12 +99,17 @@ pub(super) async fn render(State(context): State<Context>, request: Request, nex
     if let Some(cause) = &problem.cause {
         tracing::error!(error = format!("{cause:#}"), "a request failed");
     }
+    let mut details: serde_json::Map<String, serde_json::Value> =
+        problem.about.map(|(what, which)| (what.to_owned(), which.into())).into_iter().collect();
+    if !problem.wrong.is_empty() {
+        details.insert("errors".to_owned(), serde_json::json!(problem.wrong));
+    }
     let shape = Shape {
         code: problem.code,
         message: problem.message,
         status_code: status.as_u16(),
         timestamp: context.clock.now().wall.to_string(),
-        details: problem.about.map(|(what, which)| (what.to_owned(), which.into())).into_iter().collect(),
+        details,
     };
     let mut rendered = (status, Json(Body { error: shape })).into_response();
     if let Some(allow) = response.headers_mut().remove(header::ALLOW) {

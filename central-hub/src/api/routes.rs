@@ -48,7 +48,7 @@ impl Routes {
         Self { context, router: Router::new(), list: Vec::new() }
     }
 
-    verbs! { get, GET; post, POST; put, PUT; delete, DELETE; }
+    verbs! { get, GET; post, POST; put, PUT; patch, PATCH; delete, DELETE; }
 
     /// An answer that has no end, and therefore no time limit.
     pub(super) fn stream<T: 'static>(

@@ -8,7 +8,7 @@ use crate::alarms::{self, Asked, Desk, Nurses, Receipt, Refused, Requested, Staf
 use crate::feed::Item;
 use crate::people::Patient;
 use crate::store::marks::Mark;
-use crate::unit::view::{BedView, LimitView, LimitsState, UnitName, UnitView};
+use crate::unit::view::{BedView, LimitsNote, UnitName, UnitView};
 use crate::unit::{Roster, Unit};
 use anyhow::{Result, anyhow};
 use cotside_protocol::wire::topic::AgentId;
@@ -64,7 +64,7 @@ enum Order {
     Bed(String, oneshot::Sender<Option<BedView>>),
     Health(oneshot::Sender<Health>),
     TurnOver(String, Option<Patient>, oneshot::Sender<bool>),
-    Limits(String, Vec<LimitView>, LimitsState),
+    Limits(String, LimitsNote),
     StoreOk(bool),
     Marks(Vec<Mark>),
     ClockTrouble(Option<String>),
@@ -192,8 +192,8 @@ impl Loop {
                 let done = self.feed.change(&bed, |unit| unit.turn_over(now.mono, &bed, patient));
                 let _ = reply.send(done);
             }
-            Order::Limits(bed, limits, state) => {
-                self.feed.change(&bed, |unit| unit.set_limits(&bed, limits, state));
+            Order::Limits(bed, note) => {
+                self.feed.change(&bed, |unit| unit.note_limits(&bed, note));
             }
             Order::ClockTrouble(words) => self.feed.set_clock_trouble(words),
             Order::ClockNews(reply) => _ = reply.send(self.feed.clock_news(now)),
@@ -243,9 +243,9 @@ impl Live {
         self.ask(|reply| Order::TurnOver(bed.to_owned(), patient, reply)).await
     }
 
-    /// The limits of a bed as the hub knows them: sent to the agent, or confirmed by it.
-    pub async fn limits(&self, bed: &str, limits: Vec<LimitView>, state: LimitsState) -> Result<()> {
-        self.tell(Order::Limits(bed.to_owned(), limits, state)).await
+    /// How far the limits have come that the hub wants at a bed.
+    pub async fn limits(&self, bed: &str, note: LimitsNote) -> Result<()> {
+        self.tell(Order::Limits(bed.to_owned(), note)).await
     }
 
     /// What is wrong with the hub's own clock, in words; None: nothing.

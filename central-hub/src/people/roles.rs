@@ -50,6 +50,8 @@ pub enum Permission {
     ViewUnit,
     /// Who lies in which bed.
     AdmitPatients,
+    /// What a bed alarms at.
+    SetLimits,
 }
 
 impl Permission {
@@ -61,6 +63,10 @@ impl Permission {
             Self::AdmitPatients => match role {
                 Role::Nurse | Role::Physician | Role::Fellow | Role::Resident | Role::Admin => true,
                 Role::RespiratoryTherapist | Role::BiomedicalEngineer => false,
+            },
+            Self::SetLimits => match role {
+                Role::Nurse | Role::Physician | Role::Fellow | Role::Resident => true,
+                Role::RespiratoryTherapist | Role::BiomedicalEngineer | Role::Admin => false,
             },
         }
     }

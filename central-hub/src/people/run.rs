@@ -179,6 +179,12 @@ impl People {
         Ok(done)
     }
 
+    /// A deed that is on record elsewhere: the audit says who did it, from where.
+    pub async fn did(&self, act: Act, what: &'static str, bed: &str) {
+        let bed = bed.to_owned();
+        self.note(move |store| audit::append(store, &act, what, Some(&bed), None)).await;
+    }
+
     /// Keeps the stored sessions as fresh as the ones in memory, and ends those whose user is gone. Runs until dropped.
     pub async fn refresh(&self, clock: Clock) {
         loop {

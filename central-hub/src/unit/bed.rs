@@ -3,7 +3,9 @@
 use super::agent_wall::AgentWall;
 use super::alarms::Alarms;
 use super::values::{Values, millis};
-use super::view::{AgentState, AgentView, BedView, ClockView, DeviceView, LimitView, LimitsState};
+use super::view::{
+    AgentState, AgentView, BedView, ClockView, DeviceView, LimitView, LimitsNote, LimitsState,
+};
 use crate::alarms::view::WatchView;
 use crate::people::Patient;
 use cotside_protocol::model::{DeviceText, Mono, Now};
@@ -28,7 +30,8 @@ pub(super) struct Bed {
     pub values: Values,
     pub alarms: Alarms,
     pub limits: Vec<LimitView>,
-    pub limits_state: LimitsState,
+    limits_state: LimitsState,
+    limits_note: Option<LimitsNote>,
     devices: Vec<LinkStatus>,
     devices_at: Mono,
     /// What age alone can change, as last seen by [`Bed::ages`].
@@ -67,6 +70,7 @@ impl Bed {
         self.alarms.clear();
         self.limits.clear();
         self.limits_state = LimitsState::None;
+        self.limits_note = None;
     }
 
     /// Another agent serves it from here on, or none.
@@ -77,6 +81,13 @@ impl Bed {
         // What one agent had in force says nothing of what the next one watches.
         self.limits.clear();
         self.limits_state = LimitsState::None;
+    }
+
+    /// How far the limits have come that the hub wants here. True if that is news.
+    pub(super) fn note_limits(&mut self, note: LimitsNote) -> bool {
+        let is_new = self.limits_note.as_ref() != Some(&note);
+        self.limits_note = Some(note);
+        is_new
     }
 
     /// The agent says which limits are in force.
@@ -140,7 +151,8 @@ impl Bed {
             devices: self.devices.iter().map(|device| device_view(device, millis(since_status))).collect(),
             values: self.values.view(now, self.patient.is_some(), |link| self.device_name(link)),
             limits: self.limits.clone(),
-            limits_state: self.limits_state,
+            limits_state: self.limits_note.as_ref().map_or(self.limits_state, |note| note.state),
+            limits_note: self.limits_note.clone(),
             alarms: self.alarms.view(),
             watch: WatchView::default(),
             pause: None,

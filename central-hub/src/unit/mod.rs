@@ -24,7 +24,7 @@ use cotside_protocol::wire::topic::AgentId;
 use cotside_protocol::wire::upstream::{Record, Status};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use view::{AgentState, BedView, LimitView, LimitsState, UnitName, UnitView};
+use view::{AgentState, BedView, LimitsNote, UnitName, UnitView};
 
 /// A committed alarm row younger than this may open an alarm that no announce has shown; an older one came from the backlog.
 const RECORD_CURRENT: Duration = Duration::from_secs(10);
@@ -202,12 +202,9 @@ impl Unit {
         true
     }
 
-    pub fn set_limits(&mut self, bed: &str, limits: Vec<LimitView>, state: LimitsState) -> bool {
-        let Some(bed) = self.beds.get_mut(bed) else { return false };
-        let has_changed = bed.limits != limits || bed.limits_state != state;
-        bed.limits = limits;
-        bed.limits_state = state;
-        has_changed
+    /// How far the limits have come that the hub wants at a bed. True if that is news.
+    pub fn note_limits(&mut self, bed: &str, note: LimitsNote) -> bool {
+        self.beds.get_mut(bed).is_some_and(|bed| bed.note_limits(note))
     }
 
     /// True if that is news.

@@ -1,13 +1,14 @@
 //! The unit in virtual time: what is shown, for how long, and whose it is.
 
 use super::alarms::tests::alarm;
-use super::view::{AgentState, BedView, LimitView, LimitsState, UnitName, ValueView};
+use super::view::{AgentState, BedView, LimitsState, UnitName, ValueView};
 use super::{Change, Roster, Unit};
 use crate::feed::{Item, News};
 use crate::people::{Particulars, Patient};
 use crate::store::marks::Mark;
 use cotside_protocol::model::{Code, Decimal, Mono, Now, Pace, Provenance, Quality, Site, Wall};
 use cotside_protocol::wire::block::{Channel, Epoch, Header, Sample};
+use cotside_protocol::wire::downstream;
 use cotside_protocol::wire::topic::{AgentId, Lane};
 use cotside_protocol::wire::upstream::{
     AlarmKind, Announce, ClockState, ClockStatus, ClockZone, Condition, LinkState, LinkStatus, OutboxStatus,
@@ -70,6 +71,10 @@ impl Scene {
     }
 
     fn status(&mut self, state: LinkState) -> Change {
+        self.tell_status(state, None)
+    }
+
+    fn tell_status(&mut self, state: LinkState, limits: Option<downstream::Limits>) -> Change {
         let link = LinkStatus {
             link: 0,
             name: "monitor".to_owned(),
@@ -97,9 +102,27 @@ impl Scene {
             wall_us: self.now.wall.0 + self.agent_ahead_us,
             links: vec![link],
             outbox,
-            limits: None,
+            limits,
             limits_refused: None,
         }))
+    }
+
+    /// The agent says that it watches the heart rate.
+    fn limits(&mut self, low: &str) {
+        let limit = downstream::Limit {
+            code: HEART_RATE,
+            side: downstream::Side::Low,
+            threshold: low.to_owned(),
+            ucum: "{beats}/min".to_owned(),
+            delay_ms: 4000,
+            priority: Priority::Medium,
+            hysteresis: "0".to_owned(),
+            depth: None,
+            latching: false,
+            extreme: false,
+        };
+        let limits = downstream::Limits { version: 3, limits: vec![limit], ..downstream::Limits::default() };
+        self.tell_status(LinkState::Live, Some(limits));
     }
 
     fn bed(&self, bed: &str) -> BedView {
@@ -301,8 +324,8 @@ fn an_agent_that_moves_to_another_bed_leaves_nothing_behind() {
     let mut scene = Scene::new();
     scene.status(LinkState::Live);
     scene.numerics(0, vec![heart_rate(152)]);
-    let low = LimitView { code: HEART_RATE, side: "low", threshold: "90".to_owned(), ucum: String::new() };
-    assert!(scene.unit.set_limits("01", vec![low], LimitsState::InForce));
+    scene.limits("90");
+    assert_eq!(scene.bed("01").limits_state, LimitsState::InForce);
     let header = scene.header(0);
     let what = News::Numerics(header, vec![heart_rate(153)]);
     scene.unit.handle(scene.now, Item { agent: id("gw-01"), bed: Some("02".to_owned()), what });
@@ -375,16 +398,7 @@ fn a_bed_is_written_as_the_api_promises() {
         alarms: vec![alarm("00000000000000a1", 2, Condition::Latched)],
         ..Announce::default()
     }));
-    scene.unit.set_limits(
-        "01",
-        vec![LimitView {
-            code: 147_842,
-            side: "low",
-            threshold: "100".to_owned(),
-            ucum: "{beats}/min".to_owned(),
-        }],
-        LimitsState::InForce,
-    );
+    scene.limits("100");
     scene.wait(400);
     let at_ms = START.wall.millis();
     let expected = serde_json::json!({
@@ -418,8 +432,12 @@ fn a_bed_is_written_as_the_api_promises() {
                 "quality": ["questionable", "ucum-assumed"], "device": "monitor", "setting": false
             }
         ],
-        "limits": [{"code": 147_842, "side": "low", "threshold": "100", "ucum": "{beats}/min"}],
+        "limits": [{
+            "code": 147_842, "side": "low", "threshold": "100", "ucum": "{beats}/min", "priority": "medium",
+            "delay_ms": 4000, "extreme": false
+        }],
         "limits_state": "in-force",
+        "limits_note": null,
         "alarms": [{
             "episode": "00000000000000a1", "version": 2, "rule": "limit-low", "kind": "physiological",
             "priority": "high", "condition": "latched", "inactivation": {"state": "enabled"}, "code": 150_456,

@@ -38,6 +38,8 @@ pub struct BedView {
     pub values: Vec<ValueView>,
     pub limits: Vec<LimitView>,
     pub limits_state: LimitsState,
+    /// What this hub wants in force and how far that has come; None: nothing yet.
+    pub limits_note: Option<LimitsNote>,
     pub alarms: Vec<AlarmView>,
     pub watch: WatchView,
     /// As the agent says.
@@ -169,6 +171,9 @@ pub struct LimitView {
     pub side: &'static str,
     pub threshold: String,
     pub ucum: String,
+    pub priority: Priority,
+    pub delay_ms: u64,
+    pub extreme: bool,
 }
 
 impl LimitView {
@@ -181,6 +186,9 @@ impl LimitView {
             },
             threshold: DeviceText::new(&limit.threshold).as_str().to_owned(),
             ucum: DeviceText::new(&limit.ucum).as_str().to_owned(),
+            priority: limit.priority,
+            delay_ms: limit.delay_ms,
+            extreme: limit.extreme,
         }
     }
 }
@@ -190,8 +198,32 @@ impl LimitView {
 pub enum LimitsState {
     #[default]
     None,
+    /// The hub wants it, the agent has not taken it.
     Requested,
+    /// The agent has it on disk.
+    Accepted,
+    /// The agent watches by it.
     InForce,
+    /// The agent will not.
+    Refused,
+    /// It was in force, and the agent watches by its own configuration again.
+    Reset,
+    /// The bed has a set that this hub does not know; nothing is sent before a person has looked.
+    Unconfirmed,
+}
+
+/// How the limits that this hub wants at a bed stand, as far as a tile shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LimitsNote {
+    pub state: LimitsState,
+    pub version: Option<u64>,
+    pub profile: String,
+    /// What is other than in the profile, in words.
+    pub deviations: Vec<String>,
+    /// What of the state a person should read.
+    pub words: String,
+    /// The patient has come to another age, which waits for a person: what it would change.
+    pub age_step: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

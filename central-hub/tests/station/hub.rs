@@ -5,13 +5,14 @@ use cotside_central_hub::agents::tending::run::Tending;
 use cotside_central_hub::alarms;
 use cotside_central_hub::api;
 use cotside_central_hub::feed::{Item, News};
+use cotside_central_hub::limits::{Ears, Limits};
 use cotside_central_hub::live::{self, Live};
 use cotside_central_hub::people::{Role, create_user};
 use cotside_central_hub::store::Store;
 use cotside_central_hub::unit::Roster;
 use cotside_central_hub::unit::view::UnitName;
 use cotside_config::hub::escalation;
-use cotside_protocol::model::{Code, Decimal, Mono, Pace, Provenance, Quality, Site};
+use cotside_protocol::model::{Code, Decimal, Envelope, Mono, Pace, Provenance, Quality, Site};
 use cotside_protocol::wire::block::{Channel, Epoch, Header, Sample};
 use cotside_protocol::wire::topic::{AgentId, Lane};
 use cotside_protocol::wire::upstream::{Alarm, AlarmKind, Announce, Condition, Inactivation, Priority};
@@ -42,6 +43,7 @@ pub(crate) struct Hub {
     pub(crate) stages: Stages,
     pub(crate) clock: Clock,
     pub(crate) folder: PathBuf,
+    pub(crate) ears: Ears,
 }
 
 impl Hub {
@@ -95,7 +97,12 @@ impl Hub {
         stages.start("unit", PATIENCE, |stop| unit.run(stop));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let state = api::State::open(live.clone(), store, clock, trusts_proxy).await.unwrap();
+        let ears = Ears::default();
+        let bedside = (tending.clone(), ears.clone());
+        let rules = (None, Envelope::neonatal());
+        let limits = Limits::open(store.clone(), clock, live.clone(), bedside, rules).await.unwrap();
+        let state = api::State::open(live.clone(), store, clock, limits.clone(), trusts_proxy).await.unwrap();
+        stages.start("limits", PATIENCE, |stop| limits.run(stop));
         let (told, stop) = oneshot::channel();
         let served = state.clone();
         stages.start("api", PATIENCE, move |stop| async move {
@@ -103,7 +110,7 @@ impl Hub {
             api::serve(listener, None, served, stop).await
         });
         let stop = stop.await.unwrap();
-        Hub { at, items, live, tending, state, stop, stages, clock, folder }
+        Hub { at, items, live, tending, ears, state, stop, stages, clock, folder }
     }
 
     /// The same store under a new process.

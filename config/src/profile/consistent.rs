@@ -45,7 +45,7 @@ fn at_age(at: &Circumstances) -> String {
 }
 
 /// Why two rows cannot hold at once.
-fn quarrel(one: &Limit, other: &Limit) -> Option<String> {
+pub fn quarrel(one: &Limit, other: &Limit) -> Option<String> {
     if one.code != other.code {
         return None;
     }

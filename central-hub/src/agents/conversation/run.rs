@@ -231,6 +231,9 @@ impl Conversation {
         if let crate::feed::News::Status(status) = &what {
             self.house.holds(&self.agent, status);
         }
+        if let Some(bed) = &self.bed {
+            self.house.ears.hear(bed, &what);
+        }
         let item = Item { agent: self.agent.clone(), bed: self.bed.clone(), what };
         // The unit is gone only when the hub stops; what matters is then in the store.
         let _ = self.house.feed.send(item).await;
