@@ -1,5 +1,6 @@
 //! The edge agent's configuration: who it is, where its hub is, which devices hang on which cables, and its limits.
 
+mod bedside;
 mod describe;
 mod keys;
 mod limit;
@@ -7,6 +8,7 @@ mod link;
 #[cfg(test)]
 mod tests;
 
+pub use bedside::{Bedside, Gpio, Page};
 pub use describe::describe;
 pub use limit::Preference;
 pub use link::{Line, Link, Place};
@@ -38,6 +40,9 @@ pub struct Agent {
     /// What this site allows; a set from the hub that goes beyond is refused.
     pub envelope: Envelope,
     pub preferences: Vec<Preference>,
+    /// The patient's alarms are held back for so long at most.
+    pub standby_max: Duration,
+    pub bedside: Bedside,
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +80,7 @@ fn agent(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Agent> {
     let envelope = rule::envelope(problems, root);
     let names: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
     let preferences = limit::preferences(problems, root, &names);
+    let bedside = bedside::bedside(problems, root);
     Some(Agent {
         id: AgentId::new(top.text("id")?)?,
         socket: top.text("socket")?.into(),
@@ -84,6 +90,8 @@ fn agent(problems: &mut Problems<'_>, root: &DeTable<'_>) -> Option<Agent> {
         },
         loss_window: top.duration("loss_window")?,
         store_max: top.bytes("store_max")?,
+        standby_max: top.duration("standby_max")?,
+        bedside,
         hub: match hub {
             Some(hub) => Some(hub?),
             None => None,

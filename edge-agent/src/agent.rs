@@ -160,7 +160,7 @@ fn bed_setup(config: &Agent, boot: u32, alive: Option<Wall>) -> Setup {
         kept: Kept::read(&kept_in(config), alive),
         has_hub: config.hub.is_some(),
         envelope: config.envelope.clone(),
-        standby_max: Duration::from_secs(30 * 60),
+        standby_max: config.standby_max,
     }
 }
 

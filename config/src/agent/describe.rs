@@ -40,6 +40,10 @@ pub fn describe() -> String {
     out.push_str(&bound.replacen("# low = ", "low = ", 1));
     out.push_str("[[prefer]]\n");
     keys_of(keys::PREFER, &mut out);
+    for (table, keys) in [("annunciate", keys::ANNUNCIATE), ("gpio", keys::GPIO), ("page", keys::PAGE)] {
+        let _ = writeln!(out, "[{table}]");
+        keys_of(keys, &mut out);
+    }
     out.push_str("# ---- drivers ----\n");
     for driver in DRIVERS {
         describe_driver(driver, &mut out);

@@ -42,6 +42,12 @@ pub(super) const AGENT: &[Key] = &[
         need: Need::Default("\"4GiB\""),
         kind: Kind::Bytes { min: 64 << 20 },
     },
+    Key {
+        name: "standby_max",
+        doc: "A procedure may hold the patient's alarms back for so long at a time; extremes are never held back.",
+        need: Need::Default("\"30m\""),
+        kind: Kind::Duration { min: Duration::from_secs(60), max: Duration::from_secs(3_600) },
+    },
     table("hub"),
     table("link"),
     table("limit"),
@@ -50,6 +56,9 @@ pub(super) const AGENT: &[Key] = &[
     table("combined"),
     table("bound"),
     table("prefer"),
+    table("annunciate"),
+    table("gpio"),
+    table("page"),
 ];
 
 pub(super) const HUB: &[Key] = &[
@@ -180,6 +189,57 @@ pub(super) const PREFER: &[Key] = &[
         doc: "Names of links, best first.",
         need: Need::Required { example: "[\"oximeter\"]" },
         kind: Kind::Texts,
+    },
+];
+
+pub(super) const ANNUNCIATE: &[Key] = &[Key {
+    name: "hook",
+    doc: "A program that signals at the bed: its whole path and its arguments, run as they stand and never by a shell. It gets one line\n\
+          of JSON on its standard input for each change and stays; one that ends is started again, and that is an alarm.",
+    need: Need::Optional { example: "[\"/usr/lib/cotside/beep\", \"--loud\"]" },
+    kind: Kind::Texts,
+}];
+
+pub(super) const GPIO: &[Key] = &[
+    Key {
+        name: "chip",
+        doc: "The character device of the lines below.",
+        need: Need::Default("\"/dev/gpiochip0\""),
+        kind: Kind::Path,
+    },
+    Key {
+        name: "sounder",
+        doc: "The line that switches a buzzer: on for each pulse of the standard's patterns.",
+        need: Need::Optional { example: "17" },
+        kind: Kind::Integer { min: 0, max: 1_023 },
+    },
+    Key {
+        name: "button",
+        doc: "The line of a button that pauses the sound of this bed for two minutes, and ends that pause.",
+        need: Need::Optional { example: "27" },
+        kind: Kind::Integer { min: 0, max: 1_023 },
+    },
+    Key {
+        name: "pressed",
+        doc: "What the button's line reads when it is pressed; \"low\" switches the line's own pull-up on.",
+        need: Need::Default("\"low\""),
+        kind: Kind::OneOf(&["low", "high"]),
+    },
+];
+
+pub(super) const PAGE: &[Key] = &[
+    Key {
+        name: "listen",
+        doc: "A page of this bed alone, for a screen beside it, works without the hub. Anybody who reaches the address can read it:\n\
+              keep it on this machine.",
+        need: Need::Optional { example: "\"127.0.0.1:8481\"" },
+        kind: Kind::Text,
+    },
+    Key {
+        name: "pin",
+        doc: "The digits with which the page pauses the sound; without them it only shows.",
+        need: Need::Optional { example: "\"2468\"" },
+        kind: Kind::Text,
     },
 ];
 

@@ -249,6 +249,9 @@ fn every_default_is_of_its_kind() {
         keys::COMBINED,
         BOUND,
         keys::PREFER,
+        keys::ANNUNCIATE,
+        keys::GPIO,
+        keys::PAGE,
     ] {
         assert_eq!(section::defaults_that_do_not_fit(keys), Vec::<&str>::new());
     }
@@ -317,4 +320,22 @@ fn what_does_not_fit_together_in_a_rule_is_told_at_its_word() {
         "[apnoea]\nafter = \"20s\"\naccompanied = \"25s\"\n\n[[prefer]]",
         &["agent.toml:21:15: accompanied must not be longer than after"],
     );
+}
+
+#[test]
+fn what_signals_at_the_bed_is_off_until_it_is_asked_for() {
+    let quiet = check("x", &format!("{GOOD}[annunciate]\n[gpio]\n[page]\npin = \"2468\"\n")).unwrap();
+    assert_eq!(quiet.bedside, super::Bedside::default());
+    let text = "[annunciate]\nhook = [\"/bin/beep\"]\n[gpio]\nbutton = 27\n[page]\nlisten = \"[::1]:80\"\npin = \"2468\"\n";
+    let bedside = check("x", &format!("{GOOD}{text}")).unwrap().bedside;
+    assert_eq!(
+        (bedside.hook.as_slice(), bedside.gpio.as_ref().unwrap().button),
+        (&["/bin/beep".to_owned()][..], Some(27))
+    );
+    assert!(!format!("{bedside:?}").contains("2468"), "a secret is not printed");
+    let with = |text: &str| check("x", &format!("{GOOD}{text}")).unwrap_err()[0].to_string();
+    assert!(with("[annunciate]\nhook = [\"beep\"]\n").contains("expected the whole path"));
+    assert!(with("[gpio]\nsounder = 1\nbutton = 1\n").contains("this line is the sounder's"));
+    assert!(with("[page]\nlisten = \"localhost\"\n").contains("expected an address and a port"));
+    assert!(with("[page]\npin = \"12a4\"\n").contains("4 to 12 digits"));
 }

@@ -6,6 +6,7 @@ mod alarm;
 mod envelope;
 mod event;
 mod parameter;
+mod signal;
 mod text;
 mod time;
 mod value;
@@ -20,6 +21,7 @@ pub use event::{
     Tally, Waveform, Zone,
 };
 pub use parameter::{Code, PARAMETERS, Parameter, Site, parameter, ucum_of_mdc_unit};
+pub use signal::Pattern;
 pub use text::{DeviceText, Private};
 pub use time::{Mono, Now, Wall};
 pub use value::{Decimal, Kind, Pace, Provenance, Quality};
