@@ -7,14 +7,15 @@
 //! people  --> local ------question------> bed <---BedNotice---- store, uplink
 //! ```
 
-use crate::bed::{self, Bed, Kept, LinkSetup, Setup};
+use crate::bed::{self, Bed, Kept, LinkSetup, Setup, Signals};
 use crate::link::{self, tap::Tap};
 use crate::local::{self, TapPoint};
 use crate::row::{FromStore, UplinkRequest};
+use crate::sounder;
 use crate::store::{self, Store};
 use crate::uplink;
 use anyhow::Result;
-use cotside_config::agent::Agent;
+use cotside_config::agent::{Agent, Bedside};
 use cotside_protocol::model::Wall;
 use cotside_protocol::wire::convert;
 use cotside_systemd::clock::Clock;
@@ -22,7 +23,7 @@ use cotside_systemd::stages::{self, Stages, Stop};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 
 pub const SOFTWARE: &str = concat!("edge-agent ", env!("CARGO_PKG_VERSION"));
 
@@ -68,6 +69,14 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
     let (hear, heard) = mpsc::channel(HEARD_MAX);
     let (questions, asked_by_people) = mpsc::channel(local::QUESTIONS_MAX);
 
+    let (signal, signals) = watch::channel(Signals::default());
+    at_the_bed(&config.bedside, &mut stages, || sounder::run::Wires {
+        clock,
+        signals: signals.clone(),
+        bed: notify.clone(),
+        asks: questions.clone(),
+    });
+
     let store_wires = store::Wires { requests, asks: asked, uplink: from_store, bed: notify.clone() };
     stages.start("store", STORE_STOPS_WITHIN, |stop| store::run(store, clock, store_wires, stop));
     match uplink_settings(&config) {
@@ -87,6 +96,7 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
         heard,
         notices,
         questions: asked_by_people,
+        signals: signal,
         store: to_store,
         uplink: to_uplink,
         links: stored_senders,
@@ -116,6 +126,18 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
         stages.start("link", LINK_STOPS_WITHIN, |stop| link::run::run(index, Arc::new(link), wires, stop));
     }
     Ok(Running { stages })
+}
+
+/// What sounds at the bed stops after the bed that tells it what to say.
+fn at_the_bed(bedside: &Bedside, stages: &mut Stages, wires: impl Fn() -> sounder::run::Wires) {
+    if !bedside.hook.is_empty() {
+        let (hook, wires) = (bedside.hook.clone(), wires());
+        stages.start("hook", STOPS_WITHIN, |stop| sounder::run::hook(hook, wires, stop));
+    }
+    if let Some(gpio) = bedside.gpio.clone() {
+        let wires = wires();
+        stages.start("buzzer", STOPS_WITHIN, |stop| sounder::run::gpio(gpio, wires, stop));
+    }
 }
 
 fn store_settings(config: &Agent) -> store::Settings {

@@ -16,6 +16,7 @@ mod orders;
 mod own_clock;
 mod patients;
 pub mod run;
+mod signals;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,6 @@ pub use device_clock::words as clock_words;
 pub use kept::{Keep, Kept, write as keep};
 pub use orders::Orders;
 pub use own_clock::ClockSnapshot;
+pub use run::Asked;
+pub use signals::Signals;
 pub use snapshot::{LinkSnapshot, Snapshot, ValueSnapshot};

@@ -9,5 +9,6 @@ pub mod enroll;
 pub mod link;
 pub mod local;
 pub mod row;
+pub mod sounder;
 pub mod store;
 pub mod uplink;

@@ -3,7 +3,7 @@
 //! One request a connection, one line: `status`, or `tap NAME`. The answer is text: a JSON object, or a capture that goes on
 //! until the asker leaves. A line that begins with `error: ` says why not.
 
-use crate::bed::Snapshot;
+use crate::bed::Asked;
 use crate::link::tap::{Tap, Tapped};
 use anyhow::{Context, Result};
 use cotside_protocol::capture::{Header, Record, Source};
@@ -28,7 +28,7 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Wires {
     pub clock: Clock,
-    pub questions: mpsc::Sender<oneshot::Sender<Snapshot>>,
+    pub questions: mpsc::Sender<Asked>,
     pub taps: Arc<Vec<TapPoint>>,
 }
 
@@ -83,7 +83,7 @@ async fn answer(mut stream: UnixStream, wires: &Wires) -> Result<()> {
     match request.trim().split_once(' ') {
         None if request.trim() == "status" => {
             let (question, snapshot) = oneshot::channel();
-            wires.questions.send(question).await?;
+            wires.questions.send(Asked::Snapshot(question)).await?;
             let json = serde_json::to_string(&snapshot.await?)?;
             writer.write_all(json.as_bytes()).await?;
         }

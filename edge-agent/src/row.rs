@@ -176,6 +176,11 @@ pub enum BedNotice {
     /// Who lies in it.
     Stay(Stay),
     Command(Command),
+    /// Something that signals at the bed cannot, in words; None: it can.
+    Mute {
+        what: &'static str,
+        words: Option<String>,
+    },
     Outbox(OutboxStatus),
     HubTime(HubTime),
     /// Acknowledgements so far that were ignored: of epochs that this gateway had not asked about.

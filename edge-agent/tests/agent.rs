@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its scene fails")]
 
+#[path = "agent/bedside.rs"]
+mod bedside;
 #[path = "agent/command.rs"]
 mod command;
 #[path = "agent/link.rs"]

@@ -60,6 +60,8 @@ pub enum Input<'a> {
     LimitsRefused(Option<&'a str>),
     /// Defaults are in force where others were: LIMITS RESET until a person accepts them (hazard H4).
     LimitsReset(bool),
+    /// What signals at the bed cannot, in words; None: it can.
+    Mute(Option<&'a str>),
     /// Another patient lies here, or none: all that is of the last one ends (hazard H2).
     TurnOver,
     Timeout,
@@ -136,6 +138,7 @@ impl Engine {
             Input::Undelivered(words) => self.house.undelivered = words.map(str::to_owned),
             Input::Limits(set) => self.take_set(set),
             Input::LimitsRefused(words) => self.house.limits_refused = words.map(str::to_owned),
+            Input::Mute(words) => self.house.mute = words.map(str::to_owned),
             Input::LimitsReset(is_reset) => self.house.limits_reset = is_reset,
             Input::TurnOver => self.turn_over(now),
             Input::Timeout => {}

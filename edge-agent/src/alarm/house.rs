@@ -1,4 +1,4 @@
-//! What can be wrong with the agent itself: its clock, its store, its limits, its hub, and too many alarms at once.
+//! What can be wrong with the agent itself: its clock, its store, its limits, its sounders, its hub, and too many alarms at once.
 
 use super::engine::Engine;
 use super::policy::Policy;
@@ -14,6 +14,7 @@ pub(super) struct House {
     pub(super) store: Option<String>,
     pub(super) limits_refused: Option<String>,
     pub(super) limits_reset: bool,
+    pub(super) mute: Option<String>,
     pub(super) undelivered: Option<String>,
     pub(super) hub: Option<HubLost>,
     pub(super) heard: Heard,
@@ -71,6 +72,8 @@ impl Engine {
             Finding::new(policy.limits_refused, text)
         });
         verdicts.push((Rule::LimitsReset, reset.map_or(Verdict::False, Verdict::True)));
+        let mute = state(policy.mute, &house.mute, &|words| format!("NO SOUND AT THE BED: {words}"));
+        verdicts.push((Rule::Mute, mute));
         verdicts.push((Rule::HubLost, self.judge_hub(now)));
         self.judge_flood(now, verdicts);
     }

@@ -268,6 +268,7 @@ fn from_key(key: &str) -> Option<Rule> {
             Rule::StoreTrouble,
             Rule::LimitsRefused,
             Rule::LimitsReset,
+            Rule::Mute,
             Rule::HubLost,
             Rule::Flood,
         ]

@@ -41,6 +41,7 @@ pub struct Policy {
     pub not_measured: Priority,
     pub store_trouble: Priority,
     pub limits_refused: Priority,
+    pub mute: Priority,
     pub device_clock: Priority,
     pub clock: Priority,
 }
@@ -70,6 +71,7 @@ impl Default for Policy {
             not_measured: Priority::Medium,
             store_trouble: Priority::Medium,
             limits_refused: Priority::Medium,
+            mute: Priority::Medium,
             device_clock: Priority::Advisory,
             clock: Priority::Low,
         }

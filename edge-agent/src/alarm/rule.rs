@@ -37,6 +37,8 @@ pub enum Rule {
     LimitsRefused,
     /// The profile's defaults are in force where others were, until a person accepts them (hazard H4).
     LimitsReset,
+    /// What signals at the bed cannot.
+    Mute,
     /// No hub listens, or nobody who watches confirmed an alarm.
     HubLost,
     /// So many alarms in a minute that nobody can tell them apart (hazard H8).
@@ -74,7 +76,7 @@ impl LinkCondition {
 
 impl Rule {
     /// Every name, in the order of the list above: what `docs/alarms.md` must explain.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 21] = [
         "apnoea-bradycardia-desaturation",
         "apnoea",
         "limit-low",
@@ -93,6 +95,7 @@ impl Rule {
         "store-trouble",
         "limits-refused",
         "limits-reset",
+        "mute",
         "hub-lost",
         "alarm-flood",
     ];
@@ -118,8 +121,9 @@ impl Rule {
             Self::StoreTrouble => 15,
             Self::LimitsRefused => 16,
             Self::LimitsReset => 17,
-            Self::HubLost => 18,
-            Self::Flood => 19,
+            Self::Mute => 18,
+            Self::HubLost => 19,
+            Self::Flood => 20,
         };
         Self::NAMES[at]
     }

@@ -1,6 +1,7 @@
 //! The full alarm state as it goes out, beat by beat, and what comes back of it.
 
 use super::core::{ANNOUNCE_EVERY, Bed, Output};
+use super::signals::Signals;
 use super::watch::Monitoring;
 use crate::alarm::Input as Alarming;
 use crate::row::UplinkRequest;
@@ -68,6 +69,11 @@ impl Bed {
             watching.drew(now.mono, self.beat, &open);
         }
         let held_back = self.holds_back();
+        let signals = Signals::of(&open, self.engine.pause().map(|pause| pause.until));
+        if self.signals != signals {
+            self.signals = signals.clone();
+            self.outputs.push_back(Output::Signals(signals));
+        }
         let ended = changed.iter().filter(|alarm| alarm.ended_at.is_some());
         let announce = Announce {
             epoch: String::new(),

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Commands remembered, so that one that comes again is answered again and applied no more; they expire long before as many follow.
 const REMEMBERED_MAX: usize = 64;
 /// The sound of a bed is paused for two minutes at most: not the site's to choose.
-const PAUSE_MAX: Duration = Duration::from_secs(120);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(120);
 /// The hub's clock is estimated: a command may seem to be made this much after now.
 const CLOCKS_DIFFER_US: i64 = 2_000_000;
 

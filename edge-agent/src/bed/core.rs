@@ -3,13 +3,14 @@
 use super::account::Account;
 use super::announce::HeldBack;
 use super::batch::Batch;
-use super::command::Commands;
+use super::command::{Commands, PAUSE_MAX};
 use super::device_clock::DeviceClock;
 use super::gap::{OpenGap, Unreadable};
 use super::kept::{Keep, Kept};
 use super::orders::Orders;
 use super::own_clock::OwnClock;
 use super::patients::{Patients, Standing};
+use super::signals::Signals;
 use super::snapshot::Snapshot;
 use super::values::Values;
 use super::watch::{Monitoring, Watching};
@@ -79,6 +80,8 @@ pub enum Output {
     Store(StoreRequest),
     /// For the next life of the agent.
     Keep(Keep, String),
+    /// What must be seen and heard at the bed itself.
+    Signals(Signals),
     /// What this link reported up to the token is on disk.
     Stored(LinkIndex, StoreToken),
     Wait(Mono),
@@ -121,6 +124,10 @@ pub struct Bed {
     /// As announced last.
     pub(super) held_back: HeldBack,
     pub(super) monitoring: Monitoring,
+    /// As told last.
+    pub(super) signals: Signals,
+    /// What signals at the bed and cannot, by its name, in words.
+    mute: BTreeMap<&'static str, String>,
     /// Both clocks at the start, and when last looked at.
     pub(super) began: Now,
     pub(super) clock: Now,
@@ -192,6 +199,8 @@ impl Bed {
             beat: 0,
             held_back: HeldBack::default(),
             monitoring: Monitoring::Held,
+            signals: Signals::default(),
+            mute: BTreeMap::new(),
             began: now,
             clock: now,
             own_clock: OwnClock::default(),
@@ -243,6 +252,14 @@ impl Bed {
         let done = self.act_here(now, by, act);
         self.finish(now, false);
         done
+    }
+
+    /// The one button at the bed: silence for as long as may be, or the end of a silence (hazard H7).
+    pub fn pressed(&mut self, now: Now, by: &DeviceText) -> Result<(), String> {
+        let is_paused = self.engine.pause().is_some();
+        let seconds = u32::try_from(PAUSE_MAX.as_secs()).unwrap_or(0);
+        let act = if is_paused { downstream::Act::EndPause } else { downstream::Act::PauseAudio { seconds } };
+        self.here(now, by, act)
     }
 
     /// Drain until `Wait`.
@@ -469,6 +486,17 @@ impl Bed {
             }
             BedNotice::Stay(stay) => self.hear_stay(now, stay),
             BedNotice::Command(command) => self.command(now, command),
+            BedNotice::Mute { what, words } => {
+                match words {
+                    Some(words) => drop(self.mute.insert(what, words)),
+                    None => drop(self.mute.remove(what)),
+                }
+                let words: Vec<_> =
+                    self.mute.iter().map(|(what, words)| format!("{what}: {words}")).collect();
+                let words = words.join("; ");
+                self.engine
+                    .handle(now, Alarming::Mute(Some(words.as_str()).filter(|words| !words.is_empty())));
+            }
             BedNotice::Outbox(outbox) => self.outbox = outbox,
             BedNotice::Strangers(count) => self.strangers = count,
             BedNotice::HubTime(time) => {

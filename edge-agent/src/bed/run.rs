@@ -4,10 +4,11 @@
 
 use super::held::Held;
 use super::kept::{self, Keep};
-use super::{Bed, Input, Output, Snapshot};
+use super::{Bed, Input, Output, Signals, Snapshot};
 use crate::row::{BedNotice, Heard, LinkIndex, StoreRequest, UplinkRequest};
 use anyhow::Result;
-use cotside_protocol::model::{Mono, Now, StoreToken};
+use cotside_protocol::model::{DeviceText, Mono, Now, StoreToken};
+use cotside_protocol::wire::downstream::Act;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::{self, Stop};
 use cotside_systemd::timer::Timer;
@@ -15,16 +16,33 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 const FEED_WATCHDOG_EVERY: Duration = Duration::from_secs(1);
+
+/// What people at the machine, or a page, button or program beside the bed, want of it.
+#[derive(Debug)]
+pub enum Asked {
+    Snapshot(oneshot::Sender<Snapshot>),
+    Act {
+        by: DeviceText,
+        act: Act,
+        done: oneshot::Sender<Result<(), String>>,
+    },
+    /// A button that pauses the sound, and ends the pause.
+    Button {
+        by: DeviceText,
+    },
+}
 
 /// Everything that wakes the bed and everything that it wakes.
 pub struct Wires {
     pub heard: mpsc::Receiver<Heard>,
     pub notices: mpsc::Receiver<BedNotice>,
-    pub questions: mpsc::Receiver<oneshot::Sender<Snapshot>>,
+    pub questions: mpsc::Receiver<Asked>,
+    /// For whatever signals at the bed; the latest counts.
+    pub signals: watch::Sender<Signals>,
     pub store: mpsc::Sender<StoreRequest>,
     pub uplink: mpsc::Sender<UplinkRequest>,
     /// By link: what it reported is on disk.
@@ -71,10 +89,7 @@ pub async fn run(mut bed: Bed, mut wires: Wires, clock: Clock, mut stop: Stop) -
                 let notice = balance(notice, &mut held, now.mono);
                 bed.handle(now, Input::Notice(notice));
             }
-            Some(question) = wires.questions.recv() => {
-                // Whoever asked may have left.
-                let _ = question.send(bed.snapshot(clock.now()));
-            }
+            Some(asked) = wires.questions.recv() => answer(&mut bed, asked, clock.now()),
             () = keeper.written(), if keeper.is_writing() => {}
             permit = wires.store.reserve(), if held.has_requests() => give(permit.ok(), || held.next(clock.now())),
             permit = wires.uplink.reserve(), if held.has_announce() => give(permit.ok(), || held.take_announce()),
@@ -108,8 +123,22 @@ fn drain(
             Output::Uplink(request) => tell_uplink(request, held, &wires.uplink),
             Output::Store(request) => fell_behind = held.keep(request).or(fell_behind),
             Output::Keep(keep, text) => keeper.keep(keep, text),
+            Output::Signals(signals) => drop(wires.signals.send_replace(signals)),
             Output::Stored(link, token) => stored(wires, link, token),
             Output::Wait(until) => return (until, fell_behind),
+        }
+    }
+}
+
+/// Whoever asked may have left.
+fn answer(bed: &mut Bed, asked: Asked, now: Now) {
+    match asked {
+        Asked::Snapshot(to) => drop(to.send(bed.snapshot(now))),
+        Asked::Act { by, act, done } => drop(done.send(bed.here(now, &by, act))),
+        Asked::Button { by } => {
+            if let Err(words) = bed.pressed(now, &by) {
+                tracing::warn!(words, "the button at the bed was not obeyed");
+            }
         }
     }
 }

@@ -150,7 +150,7 @@ fn calls(alarm: &Alarm) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{Monitoring, Watching};
     use cotside_protocol::model::{
         Alarm, AlarmKind, Condition, DeviceText, EpisodeId, Inactivation, Mono, Priority, Site, Wall,
@@ -158,7 +158,7 @@ mod tests {
     use cotside_protocol::wire::downstream::Watch;
     use std::time::Duration;
 
-    fn alarm(kind: AlarmKind, attention: u32) -> Alarm {
+    pub(in crate::bed) fn alarm(kind: AlarmKind, attention: u32) -> Alarm {
         Alarm {
             episode: EpisodeId(1),
             version: attention,

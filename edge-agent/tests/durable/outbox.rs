@@ -119,7 +119,7 @@ impl Hub {
 
 enum Message {
     Up { id: Option<u64>, topic: Upstream, payload: Bytes },
-    Down(Input),
+    Down(Box<Input>),
 }
 
 struct Weather {
@@ -374,7 +374,7 @@ impl World {
         due.sort_by_key(|(at, _)| at.mono);
         for (_, message) in due {
             match message {
-                Message::Down(input) if self.connected => self.feed(input),
+                Message::Down(input) if self.connected => self.feed(*input),
                 Message::Down(_) => {}
                 Message::Up { id, topic, payload } => self.arrive(id, topic, payload),
             }
@@ -385,7 +385,7 @@ impl World {
         if let Some(id) = id {
             let taken =
                 if self.hub.up || self.random.chance(700) { Taken::Yes } else { Taken::NobodyListens };
-            self.send(Message::Down(Input::Taken { id, taken }), 0);
+            self.send(Message::Down(Box::new(Input::Taken { id, taken })), 0);
         }
         if !self.hub.up {
             return;
@@ -403,7 +403,7 @@ impl World {
                     limits: None,
                     refused: None,
                 };
-                self.send(Message::Down(Input::Welcome(welcome)), self.weather.loss);
+                self.send(Message::Down(Box::new(Input::Welcome(welcome))), self.weather.loss);
             }
             Upstream::Live(_) | Upstream::Backlog(_) => {
                 let due = self.now.after(self.random.millis(2, 40));
@@ -440,12 +440,12 @@ impl World {
         }
         if self.hub.commit(self.now) {
             let ack = Ack { store: self.hub.store_name(), epoch: hex(EPOCH.0), lanes: self.hub.acks() };
-            self.send(Message::Down(Input::Ack(ack)), self.weather.loss);
+            self.send(Message::Down(Box::new(Input::Ack(ack))), self.weather.loss);
         }
         if self.now.mono.0.is_multiple_of(1_000_000) {
             let alive =
                 Alive { store: self.hub.store_name(), hub_wall_us: self.now.wall.0, ..Alive::default() };
-            self.send(Message::Down(Input::Alive(alive)), self.weather.loss);
+            self.send(Message::Down(Box::new(Input::Alive(alive))), self.weather.loss);
         }
     }
 

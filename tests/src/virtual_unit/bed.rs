@@ -426,6 +426,7 @@ impl Agent {
                     told.append(&mut fresh);
                     self.bed.handle(own, BedIn::Notice(BedNotice::Stored(request.checkpoints)));
                 }
+                BedOut::Signals(_) => {}
                 BedOut::Stored(link, token) => stored.push((link, token)),
                 BedOut::Keep(keep, text) => {
                     bed::keep(&self.disk.dir.join(KEPT), keep, &text).expect("the folder takes files");
