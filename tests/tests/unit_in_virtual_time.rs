@@ -86,3 +86,27 @@ fn of_a_day_of_three_beds_no_second_is_unexplained() {
     assert_eq!((record.unexplained_seconds(), record.completeness_min()), (0, 1.0));
     std::fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn what_a_broker_delivers_again_for_an_hour_is_stored_once_acknowledged_and_told_by_name() {
+    let dir = scratch("again");
+    let weather = Weather::redelivering_for_an_hour();
+    let length = weather.redeliveries.unwrap().until + Duration::from_secs(240);
+    let calm = Duration::from_secs(60);
+    let scenario = Scenario { seed: 1, beds: 2, weather, length, cuts: 0, calm, dir: dir.clone() };
+    let found = scenario.run().unwrap();
+    println!("{} messages delivered again; told {:?}", found.redelivered, found.told);
+    for (agent, ledger) in &found.ledgers {
+        println!("  {}", ledger.line(agent));
+    }
+    assert!(found.broken.is_empty(), "{:#?}", &found.broken[..found.broken.len().min(10)]);
+    for (agent, ledger) in &found.ledgers {
+        assert_eq!((ledger.once, ledger.twice, ledger.invented), (ledger.sent, 0, 0), "{agent}");
+    }
+    // Each bed's sixty live rows alone come a hundred and seventy times.
+    assert!(found.redelivered > 2 * 60 * 170, "{}", found.redelivered);
+    // Once an hour of each bed, not once a message; and what was said last is on its way.
+    assert!((2..=4).contains(&found.told["delivered-again"]), "{:?}", found.told);
+    assert!(found.waiting <= 8, "{} rows are not acknowledged", found.waiting);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

@@ -7,12 +7,14 @@
 //! ```
 //! A block is taken once by `(epoch, lane, seq)`. What was acknowledged is on disk; what is shown need not be.
 
+mod again;
 mod down;
 mod intake;
 mod lane;
 mod recall;
 mod rules;
 
+use self::again::Again;
 use self::down::{ALIVE_EVERY, Down};
 use self::intake::{Intake, split};
 use self::lane::{Lanes, Taken};
@@ -136,6 +138,7 @@ pub struct Inbound {
     down: Down,
     /// Counts what was refused, so that a broken agent does not fill the event table.
     troubles: u64,
+    again: Again,
 }
 
 #[derive(Debug)]
@@ -189,6 +192,7 @@ impl Inbound {
             next_ticket: 0,
             down: Down::default(),
             troubles: 0,
+            again: Again::default(),
         }
     }
 
@@ -395,19 +399,20 @@ impl Inbound {
             return;
         };
         let mut intake = Intake::new(lanes.source(lane), &self.agent, now);
-        let mut taken = Vec::new();
+        let (mut taken, mut known) = (Vec::new(), 0);
         for part in parts {
             match lanes.take(lane, &part) {
                 Taken::New => {
                     taken.push((part.header.seq, part.end));
                     intake.add(part, live, decoder);
                 }
-                Taken::Known => {}
+                Taken::Known => known += 1,
                 Taken::Conflict => intake.conflicts.push(part),
                 Taken::TooScattered => intake.scattered = true,
             }
         }
         let conflicts = intake.conflicts.len();
+        let is_again = known > 0 && taken.is_empty() && conflicts == 0 && !intake.scattered;
         self.outputs.extend(intake.news.drain(..).map(Output::Show));
         if intake.scattered {
             // What was taken of the message is committed; the rest comes again.
@@ -429,6 +434,9 @@ impl Inbound {
         if conflicts > 0 {
             let words = format!("{conflicts} block(s) of lane {} came again with other content", lane.name());
             self.outputs.push_back(Output::Tell("identity-conflict", words));
+        }
+        if let Some(words) = is_again.then(|| self.again.came(now.mono)).flatten() {
+            self.outputs.push_back(Output::Tell("delivered-again", words));
         }
     }
 

@@ -66,6 +66,8 @@ pub(super) struct Agent {
     ticked_at: Mono,
     house_at: Mono,
     wrote_at: Mono,
+    /// When the bed asked to be woken, by the agent's clock.
+    bed_due: Mono,
 }
 
 /// A call of the store.
@@ -186,6 +188,7 @@ impl BedWorld {
             ticked_at: now.mono,
             house_at: now.mono,
             wrote_at: now.mono,
+            bed_due: own.mono,
         });
         self.network.cut(now.mono, scene.chance.random);
         self.lines.iter_mut().for_each(|line| line.begin(now.mono));
@@ -295,6 +298,11 @@ impl BedWorld {
         Ok(())
     }
 
+    /// Rows that the hub has not acknowledged.
+    pub(super) fn waiting(&self) -> u64 {
+        self.agent.as_ref().map_or(0, |agent| agent.outbox.count().waiting)
+    }
+
     /// When something happens here, if nothing new comes from the hub.
     pub(super) fn due(&self, hub_listens: bool) -> Mono {
         let lines = self.lines.iter().map(|line| line.due(self.agent.is_some()));
@@ -374,14 +382,16 @@ impl Agent {
     ) -> Result<Stepped, Box<PowerCut>> {
         let own = clock.at(now);
         let (mut stored, mut told) = (Vec::new(), Vec::new());
-        self.bed.handle(own, BedIn::Timeout);
+        if self.bed_due <= own.mono {
+            self.bed.handle(own, BedIn::Timeout);
+        }
         if now.mono.since(self.ticked_at) >= self.tick_every {
             self.tick(now, own, &mut told)?;
             told.iter().for_each(|told| committed.hear(now.mono, told));
         }
         self.outbox.handle(own, BoxIn::Timeout);
         loop {
-            let bed_due = self.drain_bed(now, own, &mut told, &mut stored, committed)?;
+            self.bed_due = self.drain_bed(now, own, &mut told, &mut stored, committed)?;
             told.drain(..).for_each(|told| self.outbox.handle(own, BoxIn::Store(told)));
             match self.outbox.poll(own) {
                 BoxOut::Publish { id, topic, payload } => {
@@ -400,7 +410,7 @@ impl Agent {
                     self.bed.handle(own, BedIn::Notice(BedNotice::Hub { reachable, detail, bed }));
                 }
                 BoxOut::Wait(box_due) => {
-                    let due = clock.world(bed_due.min(box_due)).min(self.ticked_at + self.tick_every);
+                    let due = clock.world(self.bed_due.min(box_due)).min(self.ticked_at + self.tick_every);
                     return Ok(Stepped { stored, due });
                 }
             }

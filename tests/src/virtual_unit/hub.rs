@@ -357,10 +357,12 @@ impl Hub {
                 Out::Commit(ticket, addition) => {
                     self.submit(now, at, number, What::Commit(ticket, addition), scene);
                 }
-                Out::Tell("identity-conflict", words) => {
-                    scene.findings.broken.push(format!("{}: {words}", bed.id));
+                Out::Tell(what, words) => {
+                    *scene.findings.told.entry(what).or_default() += 1;
+                    if what == "identity-conflict" {
+                        scene.findings.broken.push(format!("{}: {words}", bed.id));
+                    }
                 }
-                Out::Tell(..) => {}
                 Out::Close(_) => {
                     self.conversations[at] = None;
                     if !bed.network.reaches_a_broker() {

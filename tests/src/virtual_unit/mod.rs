@@ -94,6 +94,12 @@ pub struct Findings {
     pub refused_starts: u32,
     /// What the hub noticed about the epochs of logs, by its word.
     pub noticed: BTreeMap<String, u32>,
+    /// What the hub told a person, by its word.
+    pub told: BTreeMap<&'static str, u32>,
+    /// Messages that a broker delivered once more.
+    pub redelivered: u64,
+    /// Rows that the hub has not acknowledged in the end.
+    pub waiting: u64,
     /// Rules that did not hold, in words.
     pub broken: Vec<String>,
 }
@@ -304,6 +310,8 @@ impl World<'_> {
             }
         }
         for bed in &self.beds {
+            self.findings.redelivered += bed.network.redelivered;
+            self.findings.waiting += bed.waiting();
             let archive = Archive::read(&self.scenario.dir.join("hub/hub.db"), bed.id.as_str())?;
             let broken = &mut self.findings.broken;
             let weather = &self.scenario.weather;

@@ -3,6 +3,7 @@
 //! Messages of one topic keep their order; topics overtake each other. Behind a broker what was handed to it arrives whatever
 //! becomes of the agent's connection, so that a message of an old connection may come after the hello of a new one.
 
+use super::weather::Redeliveries;
 use super::*;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,8 @@ pub(super) struct Network {
     next: u64,
     /// States of the bed that were handed to it.
     states: u64,
+    /// Deliveries of what had been delivered.
+    pub(super) redelivered: u64,
     pub(super) connection: u64,
     pub(super) is_connected: bool,
     pub(super) connect_at: Mono,
@@ -44,6 +47,7 @@ impl Network {
             down_last: BTreeMap::new(),
             next: 0,
             states: 0,
+            redelivered: 0,
             connection: 0,
             is_connected: false,
             connect_at,
@@ -128,13 +132,24 @@ impl Network {
         if message.is_again && message.what == Upstream::Hello && !self.is_current(&message) {
             return self.arrived(now, chance);
         }
-        if !message.is_again
+        if let Some(again) = chance.weather.redeliveries.filter(|of| self.is_repeated(of, now, &message)) {
+            self.next += 1;
+            self.redelivered += u64::from(message.is_again);
+            self.up.insert((now + again.every, self.next), Message { is_again: true, ..message.clone() });
+        } else if !message.is_again
             && let Some(again) = chance.redelivery()
         {
             self.next += 1;
             self.up.insert((now + again, self.next), Message { is_again: true, ..message.clone() });
         }
         Some(message)
+    }
+
+    /// A message of the stretch, or one that came again and will once more.
+    fn is_repeated(&self, of: &Redeliveries, now: Mono, message: &Message) -> bool {
+        let since = now.since(START.mono);
+        let is_of_stretch = (of.stretch.0..of.stretch.1).contains(&since);
+        self.way == Way::Broker && (message.is_again || is_of_stretch) && since + of.every < of.until
     }
 
     /// MQTT's word on a publish of this connection.

@@ -55,6 +55,15 @@ pub struct Trouble {
     pub lasts: Duration,
 }
 
+/// Every message of a stretch comes again and again until the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Redeliveries {
+    /// Both since the begin of the history.
+    pub stretch: (Duration, Duration),
+    pub until: Duration,
+    pub every: Duration,
+}
+
 #[derive(Clone, Debug)]
 pub struct Weather {
     pub devices: Devices,
@@ -84,6 +93,8 @@ pub struct Weather {
     pub states_one_in: u64,
     /// A broker that delivers again what it delivered, within this time.
     pub redelivers_within: Duration,
+    /// A broker that delivers one stretch again and again.
+    pub redeliveries: Option<Redeliveries>,
     /// One power cut in so many leaves a file that is no store.
     pub damage_one_in: u64,
     /// One power cut in so many takes back what the disk had said it wrote, acknowledged or not.
@@ -172,6 +183,20 @@ impl Weather {
         weather
     }
 
+    /// A broker that says for an hour, every twenty seconds, all that it was told in one minute; nothing else goes wrong.
+    pub fn redelivering_for_an_hour() -> Self {
+        let stretch = (300 * SECOND, 360 * SECOND);
+        let redeliveries = Redeliveries { stretch, until: stretch.1 + HOUR, every: 20 * SECOND };
+        Self {
+            way: Way::Broker,
+            line_every: SECOND,
+            step: Duration::from_millis(20),
+            stray_one_in: 0,
+            redeliveries: Some(redeliveries),
+            ..Self::fair()
+        }
+    }
+
     /// Nothing goes wrong.
     pub fn fair() -> Self {
         Self {
@@ -192,6 +217,7 @@ impl Weather {
             stray_one_in: 500,
             states_one_in: 1,
             redelivers_within: Duration::ZERO,
+            redeliveries: None,
             damage_one_in: 0,
             lost_tail_one_in: 0,
             hub_set_back_one_in: 0,
