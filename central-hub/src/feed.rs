@@ -2,7 +2,8 @@
 //!
 //! Items go out before the commit (the alarm path waits for no disk); a record item says by `recorded` when its row is on disk.
 
-use cotside_protocol::wire::block::{Header, Sample, Stretch};
+use bytes::Bytes;
+use cotside_protocol::wire::block::{Header, Sample};
 use cotside_protocol::wire::topic::AgentId;
 use cotside_protocol::wire::upstream::{Announce, Record, Reply, Status};
 
@@ -27,7 +28,8 @@ pub enum News {
     Reply(Reply),
     /// From the live topics only: backlog never reaches the now-state.
     Numerics(Header, Vec<Sample>),
-    Waveforms(Header, Vec<Stretch>),
+    /// The block as it came: it is decoded when somebody looks.
+    Waveforms(Header, Bytes),
     /// Committed.
     Record(Header, Record),
 }

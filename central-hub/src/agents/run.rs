@@ -297,7 +297,13 @@ impl Link {
                     conversation.heard(now);
                     self.endpoint.handle(now, endpoint::Input::Received(&buffer[..count]));
                 }
-                Woken::Answer(Some(answer)) => conversation.answered(answer, &mut acts).await,
+                Woken::Answer(Some(answer)) => {
+                    conversation.answered(answer, &mut acts).await;
+                    // What one commit answers goes out in one write.
+                    while let Some(answer) = conversation.answer_at_hand() {
+                        conversation.answered(answer, &mut acts).await;
+                    }
+                }
                 Woken::Answer(None) => {}
                 Woken::Time => {
                     paused_until = paused_until.filter(|until| *until > now);

@@ -10,6 +10,7 @@ use crate::store::marks::Mark;
 use crate::unit::view::{AlarmView, BedView, UnitName, UnitView};
 use crate::unit::{Change, Unit};
 use cotside_protocol::model::{Mono, Now};
+use cotside_protocol::wire::block::{Block, Body, Decoder};
 use cotside_protocol::wire::downstream::{Command, Watch};
 use cotside_protocol::wire::topic::AgentId;
 use serde::Serialize;
@@ -65,13 +66,20 @@ impl Feed {
         }
     }
 
-    pub(super) fn handle(&mut self, now: Now, item: Item) {
-        if let News::Waveforms(header, stretches) = &item.what
-            && let Some(bed) = &item.bed
-        {
-            let frame = self.waves.take(bed, header, stretches, |link| self.unit.device(bed, link));
-            self.output.extend(frame.map(Output::Waves));
+    /// Makes a frame of an item's waveforms, for those who look.
+    pub(super) fn draw(&mut self, item: &Item) {
+        let (News::Waveforms(header, block), Some(bed)) = (&item.what, &item.bed) else { return };
+        match Decoder::new().decode(block) {
+            Ok((Block { body: Body::Waveforms(stretches), .. }, _)) => {
+                let frame = self.waves.take(bed, header, &stretches, |link| self.unit.device(bed, link));
+                self.output.extend(frame.map(Output::Waves));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, seq = header.seq, "a block of waveforms is kept undrawn"),
         }
+    }
+
+    pub(super) fn handle(&mut self, now: Now, item: Item) {
         self.desk.handle(now, &item);
         match self.unit.handle(now, item) {
             Change::Nothing => {}

@@ -121,7 +121,11 @@ impl Loop {
                 taken = self.items.recv_many(&mut batch, BATCH), if has_agents => {
                     has_agents = taken > 0;
                     let now = self.clock.now();
+                    let is_watched = self.waves.receiver_count() > 0;
                     for item in batch.drain(..) {
+                        if is_watched {
+                            self.feed.draw(&item);
+                        }
                         self.feed.handle(now, item);
                     }
                 }

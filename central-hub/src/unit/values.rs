@@ -143,8 +143,8 @@ impl Latest {
         let row = parameter(channel.code);
         ValueView {
             code: channel.code.0,
-            label: row.map_or_else(|| unknown(channel.code), |row| row.label.to_owned()),
-            name: row.map_or_else(|| unknown(channel.code), |row| row.name.to_owned()),
+            label: row.map_or_else(|| unknown(channel.code).into(), |row| row.label.into()),
+            name: row.map_or_else(|| unknown(channel.code).into(), |row| row.name.into()),
             site: site_name(channel.site),
             value: value.filter(|_| !is_hidden).map(|value| value.to_string()),
             ucum: ucum.clone(),

@@ -10,6 +10,7 @@ use cotside_protocol::wire::upstream::{
     Alarm, AlarmKind, ClockState, ClockStatus, ClockZone, Condition, Inactivation, LinkState, Priority,
 };
 use serde::Serialize;
+use std::borrow::Cow;
 
 #[derive(Debug, Serialize)]
 pub struct UnitView {
@@ -149,8 +150,8 @@ impl ClockView {
 #[derive(Debug, Serialize)]
 pub struct ValueView {
     pub code: u32,
-    pub label: String,
-    pub name: String,
+    pub label: Cow<'static, str>,
+    pub name: Cow<'static, str>,
     pub site: Option<String>,
     /// Digits as the device wrote them; None: it says there is no value now, or it is stale. `quality` says why.
     pub value: Option<String>,

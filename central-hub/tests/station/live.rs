@@ -2,7 +2,7 @@
 
 use cotside_central_hub::feed::News;
 use cotside_protocol::model::{NO_SAMPLE, Quality};
-use cotside_protocol::wire::block::{Sample, Stretch};
+use cotside_protocol::wire::block::{Body, Encoder, Header, Sample, Stretch};
 use cotside_protocol::wire::topic::Lane;
 use cotside_protocol::wire::upstream::{Condition, Record};
 use serde_json::{Value, json};
@@ -79,6 +79,13 @@ async fn a_reader_that_falls_behind_is_told_so_and_slows_nobody() {
     assert_eq!(whole["beds"][0]["alarms"][0]["version"], FRAMES);
 }
 
+/// What an agent's block of them becomes.
+fn waveforms(header: Header, stretches: Vec<Stretch>) -> News {
+    let mut block = Vec::new();
+    Encoder::new().encode(&header, &Body::Waveforms(stretches), &mut block);
+    News::Waveforms(header, block.into())
+}
+
 #[tokio::test]
 async fn waveforms_arrive_as_described_channels_and_binary_chunks() {
     let hub = Hub::start().await;
@@ -99,7 +106,7 @@ async fn waveforms_arrive_as_described_channels_and_binary_chunks() {
     };
     let ecg = stretch(131_330, 0.005, &[1, -2, NO_SAMPLE]);
     let pleth = stretch(150_452, 1.0, &[7]);
-    hub.tell(News::Waveforms(header, vec![ecg.clone(), pleth])).await;
+    hub.tell(waveforms(header, vec![ecg.clone(), pleth])).await;
     let described = socket.next_text().await;
     let ecg_channel = &described["channels"][0];
     assert_eq!(
@@ -111,9 +118,9 @@ async fn waveforms_arrive_as_described_channels_and_binary_chunks() {
     assert_eq!(chunks[0], (ecg_channel["id"].as_u64().unwrap(), begin_ms, vec![1, -2, NO_SAMPLE]));
     assert_eq!((chunks.len(), &chunks[1].2), (2, &vec![7]));
     // Known channels are not described again until something of them changes.
-    hub.tell(News::Waveforms(header, vec![ecg])).await;
+    hub.tell(waveforms(header, vec![ecg])).await;
     assert_eq!(decode(&socket.next_binary().await).len(), 1);
-    hub.tell(News::Waveforms(header, vec![stretch(131_330, 0.01, &[3])])).await;
+    hub.tell(waveforms(header, vec![stretch(131_330, 0.01, &[3])])).await;
     assert_eq!(socket.next_text().await["channels"][0]["gain"], 0.01);
     assert_eq!(decode(&socket.next_binary().await)[0].2, [3]);
     // Whoever asks later is told first.
@@ -167,8 +174,9 @@ async fn a_page_that_draws_too_slowly_is_told_that_it_missed_waveforms() {
         samples: vec![1; 20_000],
     };
     // More than the ring and every buffer below it hold.
+    let drawn = waveforms(header, vec![ecg]);
     for _ in 0..1000 {
-        hub.tell(News::Waveforms(header, vec![ecg.clone()])).await;
+        hub.tell(drawn.clone()).await;
     }
     let told = loop {
         match socket.frame().await.unwrap() {

@@ -275,7 +275,7 @@ impl Decoder {
         let body = match shape {
             Shape::NumericsKey => {
                 let mut key = Key::decode_dictionary(&header, &mut reader)?;
-                let samples = key.decode_groups(&mut reader)?;
+                let samples = key.decode_own_groups(&mut reader)?;
                 self.remember(key);
                 Body::Numerics(samples)
             }
@@ -283,8 +283,8 @@ impl Decoder {
                 let seq = reader.varint()?;
                 let named = |key: &&Key| key.epoch == header.epoch && key.seq == seq;
                 let missing = BlockError::KeyMissing { epoch: header.epoch, seq };
-                let mut key = self.keys.iter().find(named).ok_or(missing)?.clone();
-                Body::Numerics(key.decode_groups(&mut reader)?)
+                let key = self.keys.iter().find(named).ok_or(missing)?;
+                Body::Numerics(key.decode_groups(&mut reader)?.0)
             }
             Shape::RiceWaveforms => Body::Waveforms(rice::decode(&mut reader)?),
             Shape::Waveforms => Body::Waveforms(waveforms::decode(&mut reader)?),
@@ -322,6 +322,11 @@ pub fn extents(bytes: &[u8]) -> Result<Option<(Header, Vec<Extent>)>, BlockError
         Shape::NumericsKey | Shape::NumericsDelta | Shape::Record | Shape::Gap => return Ok(None),
     };
     Ok(Some((header, extents)))
+}
+
+/// True if this block holds waveforms, which decode alone.
+pub fn holds_waveforms(bytes: &[u8]) -> Result<bool, BlockError> {
+    open_block(bytes).map(|(_, shape, _, _)| matches!(shape, Shape::Waveforms | Shape::RiceWaveforms))
 }
 
 /// The seq of the key frame this block needs beside itself, if it is a numerics delta.

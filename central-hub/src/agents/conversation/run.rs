@@ -12,9 +12,9 @@ use anyhow::{Context as _, Result};
 use cotside_protocol::model::Mono;
 use cotside_protocol::wire::topic::{AgentId, Downstream};
 use cotside_protocol::wire::watermark::Watermark;
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use rusqlite::Connection;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -73,6 +73,11 @@ impl Conversation {
     /// The store's next answer. Call only while [`Self::is_waiting`]. Nothing is lost if this is dropped before it resolves.
     pub async fn answer(&mut self) -> Option<Answer> {
         self.answers.next().await
+    }
+
+    /// An answer that is there already.
+    pub fn answer_at_hand(&mut self) -> Option<Answer> {
+        self.answers.next().now_or_never().flatten()
     }
 
     pub async fn answered(&mut self, answer: Answer, acts: &mut Vec<Act>) {

@@ -45,16 +45,15 @@ impl Intake {
         // A device in demo mode is on record, and never on the screen.
         let shown = part.header.provenance != Provenance::DeviceDemo;
         // Backlog never reaches the now-state, so only what was said once is read of it.
-        if part.header.lane == Lane::Alarm || (live && shown) {
+        if live && shown && block::holds_waveforms(&part.bytes) == Ok(true) {
+            self.news.push(News::Waveforms(part.header, part.bytes.clone()));
+        } else if part.header.lane == Lane::Alarm || (live && shown) {
             match decoder.decode(&part.bytes) {
                 Ok((Block { header, body: Body::Numerics(samples) }, _)) => {
                     self.news.push(News::Numerics(header, samples));
                 }
-                Ok((Block { header, body: Body::Waveforms(stretches) }, _)) => {
-                    self.news.push(News::Waveforms(header, stretches));
-                }
                 Ok((Block { header, body: Body::Record(json) }, _)) => self.record(header, json),
-                Ok((Block { body: Body::Gap(_), .. }, _)) => {}
+                Ok((Block { body: Body::Gap(_) | Body::Waveforms(_), .. }, _)) => {}
                 // A delta whose key frame went by another way is kept and not shown; the next key frame heals it.
                 Err(error) => tracing::debug!(%error, seq = part.header.seq, "a block is kept unread"),
             }

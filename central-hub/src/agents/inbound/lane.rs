@@ -6,7 +6,7 @@ use cotside_protocol::wire::block::Epoch;
 use cotside_protocol::wire::downstream::LaneAck;
 use cotside_protocol::wire::topic::Lane;
 use cotside_protocol::wire::watermark::Watermark;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Checksums remembered per lane: half an hour of seconds, far more than is ever under way.
 const DIGESTS_MAX: usize = 2048;
@@ -25,9 +25,8 @@ struct State {
     /// Committed or on the way to it.
     taken: Watermark,
     committed: Watermark,
-    digests: BTreeMap<u64, u32>,
-    /// The order in which they came, to forget the oldest.
-    arrived: VecDeque<u64>,
+    /// Of the newest blocks, in the order in which they came.
+    digests: VecDeque<(u64, u32)>,
     ack_due: bool,
 }
 
@@ -49,8 +48,7 @@ impl Lanes {
                 source: known.source,
                 taken: known.mark.clone(),
                 committed: known.mark,
-                digests: BTreeMap::new(),
-                arrived: VecDeque::new(),
+                digests: VecDeque::new(),
                 ack_due: false,
             };
             known.digests.into_iter().for_each(|(seq, digest)| state.remember(seq, digest));
@@ -73,7 +71,9 @@ impl Lanes {
         if state.taken.has_all(seq, part.end) {
             // A gap record may stand for rows that had arrived before they were dropped: that is no second identity.
             let is_one = part.end == seq + 1;
-            let differs = state.digests.get(&seq).is_some_and(|known| *known != digest);
+            // It seldom comes to this, and then of what came last.
+            let known = state.digests.iter().rev().find(|(known, _)| *known == seq);
+            let differs = known.is_some_and(|(_, known)| *known != digest);
             state.ack_due = true;
             return if is_one && differs { Taken::Conflict } else { Taken::Known };
         }
@@ -132,13 +132,9 @@ impl State {
     }
 
     fn remember(&mut self, seq: u64, digest: u32) {
-        if self.digests.insert(seq, digest).is_none() {
-            self.arrived.push_back(seq);
+        if self.digests.len() == DIGESTS_MAX {
+            self.digests.pop_front();
         }
-        if self.arrived.len() > DIGESTS_MAX
-            && let Some(oldest) = self.arrived.pop_front()
-        {
-            self.digests.remove(&oldest);
-        }
+        self.digests.push_back((seq, digest));
     }
 }

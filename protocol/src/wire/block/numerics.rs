@@ -31,7 +31,7 @@ struct Entry {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Reading {
+pub(super) struct Reading {
     value: Option<Decimal>,
     quality: Quality,
 }
@@ -197,14 +197,27 @@ impl Key {
         out.fixed(&whole.0);
     }
 
-    pub(super) fn decode_groups(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Sample>, BlockError> {
+    /// The readings of the key frame itself, which those after it are changes of.
+    pub(super) fn decode_own_groups(&mut self, reader: &mut Reader<'_>) -> Result<Vec<Sample>, BlockError> {
+        let (samples, readings) = self.decode_groups(reader)?;
+        self.entries.iter_mut().zip(readings).for_each(|(entry, reading)| entry.reading = reading);
+        Ok(samples)
+    }
+
+    /// What was read, and each channel's reading at the end.
+    pub(super) fn decode_groups(
+        &self,
+        reader: &mut Reader<'_>,
+    ) -> Result<(Vec<Sample>, Vec<Reading>), BlockError> {
         let groups = self.read_groups(reader)?;
+        let mut readings: Vec<Reading> = self.entries.iter().map(|entry| entry.reading).collect();
         let mut changes = changes::Changes::new(reader);
         let mut samples = Vec::new();
         for group in groups {
             let mut told = group.told.into_iter().peekable();
             for (at, position) in group.heard.into_iter().enumerate() {
-                let Entry { channel, ucum, pace, reading } = &mut self.entries[position];
+                let Entry { channel, ucum, pace, .. } = &self.entries[position];
+                let reading = &mut readings[position];
                 *reading = match told.next_if(|(told, _)| *told == at) {
                     Some((_, Told::Whole(whole))) => whole,
                     Some((_, Told::Change(change))) => reading.changed_by(change)?,
@@ -226,7 +239,7 @@ impl Key {
             }
         }
         changes.end()?;
-        Ok(samples)
+        Ok((samples, readings))
     }
 
     fn read_groups(&self, reader: &mut Reader<'_>) -> Result<Vec<Group>, BlockError> {
