@@ -79,11 +79,7 @@ export function desk(unit) {
     if (found === undefined) return [404, 'not-found']
     if (whole[2] === 'limits' && request.method === 'GET') return [200, limitsOf(found)]
     if (by === undefined) return [401, 'bad-credentials']
-    if (whole[2] === 'limits') {
-      limitsOf(found).requested = { ...limitsOf(found).requested, version: limitsOf(found).requested.version + 1, author: by, reason: body.reason, limits: body.limits }
-      setTimeout(() => Object.assign(limitsOf(found), { accepted: limitsOf(found).requested, in_force: limitsOf(found).requested }), 8 * SENT_MS)
-      return [202, limitsOf(found)]
-    }
+    if (whole[2] === 'limits') return changeLimits(found, by, body)
     if (whole[2] === 'patient') return request.method === 'DELETE' ? (found.discharge(), [200, {}]) : (found.admit(body), [200, {}])
     if (mood.supersede) {
       mood.supersede = false
@@ -101,12 +97,34 @@ export function desk(unit) {
     return [202, command]
   }
 
+  // As a hub resolves them: the profile's own, what was changed, and how far the bed has come.
   function limitsOf(bed) {
     if (!limits.has(bed.id)) {
-      const set = { version: 12, author: 'A. Berg', reason: 'admission', at_ms: bed.began - 7_200_000, profile: 'NICU 24-27 weeks', limits: bed.limitRows() }
-      limits.set(bed.id, { requested: set, accepted: set, in_force: set, profile: set.profile, history: [set, { ...set, version: 11, author: 'system', reason: 'profile', at_ms: bed.began - 90_000_000 }] })
+      const set = { version: 12, author: 'A. Berg', reason: 'admission', at_ms: bed.began - 7_200_000, limits: bed.limitRows() }
+      const issue = ({ version, author, reason, at_ms }) => ({ version, author, reason, at_ms, profile: 'neonatal' })
+      limits.set(bed.id, {
+        state: 'in-force', words: '', version: 12, requested: set, accepted: 12, in_force: { version: 12, author: 'A. Berg', profile: 'neonatal' },
+        circumstances: { gestational_age: { weeks: 26, days: 1 }, pma: { weeks: 29, days: 1 }, pma_of_limits: { weeks: 29, days: 1 }, oxygen: 'supplemental' },
+        profile: { name: 'neonatal', title: 'Neonatal intensive care' }, deviations: [], age_step: null, history: [issue(set), { ...issue(set), version: 11, author: 'hub', reason: 'patient corrected', at_ms: bed.began - 90_000_000 }],
+      })
     }
     return limits.get(bed.id)
+  }
+
+  function changeLimits(bed, by, body) {
+    const now = limitsOf(bed)
+    if (body.version !== now.version) return [409, 'limits-superseded']
+    const before = now.requested.limits
+    const lines = before.map((line) => {
+      const wish = body.limits.find((w) => w.code === line.code && w.side === line.side && w.priority === line.priority)
+      return wish === undefined ? line : { ...line, threshold: wish.threshold, changed: true, usual: line.usual ?? { threshold: line.threshold, delay_ms: line.delay_ms } }
+    })
+    const version = now.version + 1
+    const set = { version, author: by, reason: body.reason, at_ms: Date.now(), limits: lines }
+    Object.assign(now, { state: 'requested', version, requested: set, history: [{ version, author: by, reason: body.reason, at_ms: set.at_ms, profile: 'neonatal' }, ...now.history] })
+    now.deviations = lines.filter((l) => l.changed).map((l) => `${l.label} ${l.side} ${l.threshold}, usual ${l.usual.threshold}`)
+    setTimeout(() => Object.assign(now, { state: 'in-force', accepted: version, in_force: { version, author: by, profile: 'neonatal' } }), 8 * SENT_MS)
+    return [200, now]
   }
 
   function log(query) {

@@ -140,7 +140,15 @@ function bed(index, began, calm, hostile) {
     responsibility: (episode, answer, by) => void held.taken.set(episode, { state: answer === 'accept' ? 'accepted' : answer === 'reject' ? 'rejected' : 'none', by, at_ms: Date.now() }),
     admit: (patient) => void (held.patient = patient),
     discharge: () => void (held.patient = null),
-    limitRows: () => limits.map((l) => ({ ...l, delay_ms: l.code === 150456 ? 10_000 : 5_000, priority: l.side === 'low' ? 'high' : 'medium' })),
+    limitRows: () => {
+      const name = { 147842: 'HR', 150456: 'SpO2', 151578: 'RR', 150035: 'ART mean' }
+      const line = (l, priority, delay_ms, extreme) => ({ ...l, label: name[l.code], priority, delay_ms, total_delay_ms: delay_ms + 8_000, extreme, changed: false, usual: null, source: 'profile' })
+      return [
+        ...limits.map((l) => line(l, 'medium', l.code === 150456 ? 15_000 : 5_000, false)),
+        line({ code: 150456, side: 'low', threshold: '80', ucum: '%' }, 'high', 10_000, true),
+        line({ code: 147842, side: 'low', threshold: '80', ucum: '{beats}/min' }, 'high', 5_000, true),
+      ]
+    },
     // The life of every alarm, open and past.
     history(now) {
       const open = asIs(now).filter((a) => a.condition !== 'delaying').map((a) => ({ ...a, bed: id, patient: name, ended_ms: null, ended: null, life: life(a.onset_ms, a.active_ms, null) }))

@@ -56,3 +56,32 @@ test('a pause says how long it still lasts, and an unrecorded alarm says so', ()
   assert.ok(paused !== undefined)
   assert.deepEqual(remarks(paused, 200_000), ['AUDIO PAUSED 1:07', 'NOT RECORDED'])
 })
+
+test('who acknowledged and when, what is only sent, and what was refused are said in words', () => {
+  const [acked] = alarmsOf(bed('06', [alarm({ inactivation: { state: 'acknowledged', by: 'K. Lund', at_us: 0 } })]), 200_000)
+  assert.ok(acked !== undefined)
+  assert.deepEqual([acked.manner, acked.sign, acked.note], ['solid', 'acknowledged', 'ACK by K. Lund'])
+  const [sent] = alarmsOf(bed('06', [alarm({ requested: { act: 'acknowledge', by: 'K. Lund', state: 'sent' } })]), 200_000)
+  assert.ok(sent !== undefined)
+  assert.deepEqual([sent.manner, remarks(sent, 0)], ['flash', ['ACK SENT by K. Lund']])
+  const [refused] = alarmsOf(bed('06', [alarm({ requested: { act: 'acknowledge', by: 'K. Lund', state: 'refused', words: 'it has got worse' } })]), 200_000)
+  assert.deepEqual(refused === undefined ? [] : remarks(refused, 0), ['ACK REFUSED: it has got worse'])
+})
+
+test('nobody can answer what the hub says by itself, and it is not said twice', () => {
+  const offline = alarm({ episode: 'hub-agent-offline-1', rule: 'hub-agent-offline', kind: 'technical', priority: 'medium', text: 'OFFLINE' })
+  const shown = alarmsOf(bed('08', [offline], { link_lost_ms: 9_000 }), 200_000)
+  assert.deepEqual(shown.map((a) => [a.text, a.episode]), [['OFFLINE', null]])
+})
+
+test('an accepted alarm says who goes, an escalated one whom it calls', () => {
+  const words = (responsibility: Alarm['responsibility']): string[] => alarmsOf(bed('06', [alarm({ responsibility: responsibility ?? null })]), 200_000).flatMap((a) => remarks(a, 0))
+  assert.deepEqual(words({ state: 'accepted', by: 'ana' }), ['ACCEPTED by ana'])
+  assert.deepEqual(words({ state: 'undefined', tier: 0, called: { people: ['ana'], stations: true, unit: false } }), [])
+  assert.deepEqual(words({ state: 'rejected', by: 'ana', tier: 1, called: { people: ['bo'], stations: true, unit: false } }), ['PASSED ON by ana, CALLS bo'])
+})
+
+test('the technical stands behind the patient’s at equal priority', () => {
+  const order = alarmsOf(bed('01', [alarm({ episode: 1, kind: 'technical', active_ms: 199_000 }), alarm({ episode: 2, active_ms: 100_000 })]), 200_000)
+  assert.deepEqual(order.map((a) => a.key), ['01/2', '01/1'])
+})

@@ -1,6 +1,6 @@
 // What the station makes of the alarms it is sent: which show, how they show, and in which order.
 
-import type { Alarm, BedView, Priority, Requested } from './api'
+import type { Alarm, BedView, Priority, Requested, Responsibility } from './api'
 import { clock, duration } from './format'
 
 // flash: as the priority flashes. solid: colour and text, still (audio paused, acknowledged). plain: words only.
@@ -36,6 +36,8 @@ export interface ShownAlarm {
   sent: string
   // "ACCEPTED by X"
   taken: string
+  // Whom it calls beyond the first, while nobody has accepted: "CALLS bo, cy".
+  calls: string
 }
 
 const RANK: Record<Priority, number> = { high: 3, medium: 2, low: 1, advisory: 0 }
@@ -63,6 +65,7 @@ const SENT: Record<string, string> = {
 }
 
 const HUBS_OWN = 'hub-'
+const OFFLINE = 'hub-agent-offline'
 
 // `delaying` is not an alarm yet and takes no alarm colour.
 export function isShown(alarm: Alarm): boolean {
@@ -110,8 +113,17 @@ function shownOf(bed: string, alarm: Alarm, hubAtMs: number): ShownAlarm {
     untilMs: inactivation.until_ms ?? (inactivation.until_us === undefined ? null : inactivation.until_us / 1000),
     note: noteOf(alarm, latched),
     sent: sentWords(alarm.requested),
-    taken: responsibility?.state === 'accepted' || responsibility?.state === 'rejected' ? `${responsibility.state.toUpperCase()} by ${responsibility.by ?? '?'}` : '',
+    taken: responsibility?.state === 'accepted' ? `ACCEPTED by ${responsibility.by ?? '?'}` : '',
+    calls: callsOf(responsibility),
   }
+}
+
+function callsOf(responsibility: Responsibility | null | undefined): string {
+  if (responsibility == null || responsibility.state === 'accepted') return ''
+  const { tier = 0, called } = responsibility
+  const passed = responsibility.state === 'rejected' ? `PASSED ON by ${responsibility.by ?? '?'}` : ''
+  const people = called?.unit === true ? 'the unit' : (called?.people ?? []).join(', ')
+  return [passed, tier > 0 && people !== '' ? `CALLS ${people}` : ''].filter((w) => w !== '').join(', ')
 }
 
 function noteOf(alarm: Alarm, latched: boolean): string {
@@ -128,12 +140,17 @@ function noteOf(alarm: Alarm, latched: boolean): string {
 
 export function sentWords(requested: Requested | null | undefined): string {
   if (requested === null || requested === undefined) return ''
-  return `${SENT[requested.act] ?? `${requested.act.toUpperCase()} SENT`} by ${requested.by}`
+  const { act, by, state = 'sent', words = '' } = requested
+  const sent = SENT[act] ?? `${act.toUpperCase()} SENT`
+  if (state === 'refused') return `${sent.replace('SENT', 'REFUSED')}${words === '' ? '' : `: ${words}`}`
+  if (state === 'expired') return sent.replace('SENT', 'CAME TOO LATE')
+  return `${sent} by ${by}`
 }
 
 // A bed that cannot be heard cannot say so itself; the station says it, as a medium technical alarm.
 function linkLost(bed: BedView): ShownAlarm | undefined {
-  if (bed.state !== 'occupied' || bed.link_lost_ms === null) return undefined
+  // The hub may say the same.
+  if (bed.state !== 'occupied' || bed.link_lost_ms === null || bed.alarms.some((alarm) => alarm.rule === OFFLINE)) return undefined
   return own(bed.bed, 'no-data', 'medium', 'NO DATA', bed.link_lost_ms)
 }
 
@@ -141,7 +158,7 @@ function linkLost(bed: BedView): ShownAlarm | undefined {
 export function own(bed: string, name: string, priority: Priority, text: string, sinceMs: number): ShownAlarm {
   return {
     key: `${bed}/${name}`, bed, episode: null, version: 0, attention: 0, priority, technical: true, manner: 'flash', sign: 'none', text, parts: [], sinceMs,
-    code: null, recorded: true, latched: false, untilMs: null, note: '', sent: '', taken: '',
+    code: null, recorded: true, latched: false, untilMs: null, note: '', sent: '', taken: '', calls: '',
   }
 }
 
@@ -161,7 +178,7 @@ export function byUrgency(a: ShownAlarm, b: ShownAlarm): number {
 // What is said beside the alarm's text at this hub time: why it is quiet and for how long, and what is not on disk yet.
 export function remarks(alarm: ShownAlarm, wallMs: number): string[] {
   const left = alarm.untilMs === null ? '' : ` ${duration(alarm.untilMs - wallMs)}`
-  return [alarm.sent, alarm.note === '' ? '' : alarm.note + left, alarm.taken, alarm.recorded ? '' : 'NOT RECORDED'].filter((w) => w !== '')
+  return [alarm.sent, alarm.note === '' ? '' : alarm.note + left, alarm.taken, alarm.calls, alarm.recorded ? '' : 'NOT RECORDED'].filter((w) => w !== '')
 }
 
 // The priority that colours a number, if an alarm names its code.

@@ -24,6 +24,8 @@ export interface Limit {
   side: 'low' | 'high'
   threshold: string
   ucum: string
+  priority?: Priority
+  extreme?: boolean
 }
 
 export interface Alarm {
@@ -66,9 +68,9 @@ export interface Inactivation {
 export interface Responsibility {
   state: 'none' | 'undefined' | 'accepted' | 'rejected'
   by?: string | null
-  // How far it has been escalated, and to whom.
+  // How far it has been escalated, and whom that calls.
   tier?: number
-  recipients?: string[]
+  called?: { people: string[]; stations: boolean; unit: boolean }
 }
 
 export interface Requested {
@@ -76,6 +78,9 @@ export interface Requested {
   act: string
   by: string
   station?: string | null
+  // `sent`, `done` before the bed's state shows it, and for a while `refused` or `expired`.
+  state?: string
+  words?: string
 }
 
 // The bed's audio is paused as a whole.
@@ -159,7 +164,8 @@ export interface BedView {
   devices: Device[]
   values: Value[]
   limits: Limit[]
-  limits_state: 'requested' | 'in-force' | 'none'
+  limits_state: LimitsState
+  limits_note?: { state: LimitsState; deviations: string[]; words: string; age_step: string | null } | null
   alarms: Alarm[]
   link_lost_ms: number | null
   // A hub that does not say leaves them out.
@@ -274,30 +280,42 @@ export interface UnitCompleteness {
   beds: BedDay[]
 }
 
-// A set of limits as people asked for it.
-export interface LimitSet {
-  version: number
-  author: string
-  reason: string
-  at_ms: number
-  limits: LimitRow[]
+// How far what the hub wants has come at the bed.
+export type LimitsState = 'none' | 'requested' | 'accepted' | 'in-force' | 'refused' | 'reset' | 'unconfirmed'
+
+export interface LimitLine extends Limit {
+  label: string
+  priority: Priority
+  delay_ms: number
+  // With what the devices have averaged over already.
+  total_delay_ms: number | null
+  extreme: boolean
+  changed: boolean
+  // What the profile has in its place.
+  usual: { threshold: string; delay_ms: number } | null
+  source: string
 }
 
-export interface LimitRow extends Limit {
-  label?: string
-  delay_ms: number
-  priority: Priority
-  // Never wider than this, whatever is asked for.
-  extreme?: boolean
+export interface IssuedSet {
+  version: number
+  at_ms: number
+  author: string
+  reason: string
+  profile: string
 }
 
 export interface BedLimits {
-  requested: LimitSet | null
-  accepted: LimitSet | null
-  in_force: LimitSet | null
-  profile: string | null
-  history: LimitSet[]
-  refused?: { version: number; words: string } | null
+  state: LimitsState
+  words: string
+  version: number | null
+  circumstances: { gestational_age: Gestation; pma: Gestation; pma_of_limits: Gestation; oxygen: string } | null
+  profile: { name: string; title: string } | null
+  requested: { version: number; author: string; at_ms: number; reason: string; limits: LimitLine[] } | null
+  accepted: number | null
+  in_force: { version: number; author: string; profile: string } | null
+  deviations: string[]
+  age_step: string | null
+  history: IssuedSet[]
 }
 
 export interface LoggedAlarm {

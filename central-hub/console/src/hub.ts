@@ -28,9 +28,11 @@ export async function send<T>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE
       signal: AbortSignal.timeout(GIVE_UP_MS),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
-    const told = (await answer.json().catch(() => undefined)) as { data?: T; error?: { code?: string; message?: string } } | undefined
+    const told = (await answer.json().catch(() => undefined)) as { data?: T; error?: { code?: string; message?: string; details?: { errors?: { field: string; problem: string }[] } } } | undefined
     const { code = '', message = '' } = told?.error ?? {}
-    return { ok: answer.ok, status: answer.status, code, words: answer.ok ? '' : wordsOf(answer.status, code, message), data: told?.data }
+    const errors = (told?.error?.details?.errors ?? []).map((wrong) => wrong.problem).join('; ')
+    const words = answer.ok ? '' : [wordsOf(answer.status, code, message), errors].filter((w) => w !== '').join(' ')
+    return { ok: answer.ok, status: answer.status, code, words, data: told?.data }
   } catch {
     return { ok: false, status: 0, code: 'no-answer', words: 'The hub does not answer. Nothing was changed as far as this screen knows.', data: undefined }
   }
@@ -38,6 +40,7 @@ export async function send<T>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE
 
 const WORDS: Record<string, string> = {
   'alarm-superseded': 'The alarm has changed since. Look again: its newer state is shown.',
+  'limits-superseded': 'Somebody else has changed these limits meanwhile. Look at them again.',
   'bad-credentials': 'Name or PIN is wrong.',
   'locked-out': 'Too many attempts. Wait a few minutes.',
   'login-required': 'Sign in first.',

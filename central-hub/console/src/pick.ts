@@ -110,10 +110,13 @@ export function placeLabel(place: Place, reading: Reading | undefined): string {
   return TILE_LABEL[reading.value.code] ?? reading.value.label
 }
 
+// Where one parameter has several limits, the one that is met first.
 export function limitsOf(limits: Limit[], code: number | undefined): { low?: string; high?: string } {
   const found: { low?: string; high?: string } = {}
-  for (const limit of limits) {
-    if (limit.code === code) found[limit.side] = limit.threshold
+  for (const { side, threshold } of limits.filter((limit) => limit.code === code)) {
+    const before = found[side]
+    const nearer = before === undefined || (side === 'low' ? Number(threshold) > Number(before) : Number(threshold) < Number(before))
+    if (nearer) found[side] = threshold
   }
   return found
 }

@@ -4,7 +4,7 @@ import { useComputed } from '@preact/signals'
 import type { VNode } from 'preact'
 import { hubLink } from './age'
 import { alarmsOf, mark, remarks, sentWords, type ShownAlarm } from './alarms'
-import type { BedView, Device, Patient } from './api'
+import type { BedView, Device, LimitsState, Patient } from './api'
 import { bedState, connected, heardAt, type BedState } from './feed'
 import { asterisks, clock, counter, duration, gestation, grams, label, ucumText } from './format'
 import { ageWords, BloodPressure, Measured, pressureWords, readingWords } from './number'
@@ -172,11 +172,10 @@ function NoData({ state, elapsed, alarms }: { state: BedState; elapsed: number; 
   const { view, hubAtMs } = state
   const since = view.link_lost_ms
   const still = alarms.filter((alarm) => alarm.episode !== null)
-  const lost = alarms.find((alarm) => alarm.episode === null)
   const why =
     view.agent === null ? 'no gateway assigned' : view.agent.state === 'never' ? 'gateway never connected' : 'gateway not heard'
   return (
-    <div class="nodata" data-shows={lost === undefined ? undefined : mark(lost)}>
+    <div class="nodata" data-shows={alarms[0] === undefined ? undefined : mark(alarms[0])}>
       <b class={since === null ? '' : 'alarming'}>{since === null ? 'NO DATA' : '** NO DATA'}</b>
       {since !== null && <span class="count">{counter(since + elapsed)}</span>}
       <span>
@@ -224,6 +223,15 @@ function FurtherPressure({ pressure }: { pressure: Pressure }): VNode | null {
   )
 }
 
+const LIMITS: Partial<Record<LimitsState, string>> = {
+  none: 'limits not known',
+  requested: 'limits requested',
+  accepted: 'limits requested',
+  refused: 'LIMITS REFUSED',
+  reset: 'LIMITS RESET',
+  unconfirmed: 'LIMITS UNCONFIRMED',
+}
+
 function Links({ view }: { view: BedView }): VNode {
   const agent = view.agent?.state ?? 'never'
   return (
@@ -233,8 +241,8 @@ function Links({ view }: { view: BedView }): VNode {
         <Link key={device.link} device={device} />
       ))}
       {view.watch?.covered === false && view.state === 'occupied' && <span class="said">no station watches this bed</span>}
-      {view.limits_state === 'none' && <span class="said">limits not known</span>}
-      {view.limits_state === 'requested' && <span class="said">limits requested</span>}
+      {LIMITS[view.limits_state] !== undefined && <span class="said">{LIMITS[view.limits_state]}</span>}
+      {view.limits_note?.age_step != null && <span class="said">limits of another age wait</span>}
       {view.agent?.simulated === true && <span class="simulated">SIMULATED</span>}
     </div>
   )

@@ -27,6 +27,13 @@ async function station(options, work) {
   }
 }
 
+// Who acts, in the open sheet.
+async function say(page, pin) {
+  await page.fill('.sheet .two label:first-child input', 'nurse')
+  await page.fill('.sheet input[type=password]', pin)
+  await page.keyboard.press('Enter')
+}
+
 async function until(look, why, within = 15_000) {
   const end = Date.now() + within
   for (;;) {
@@ -102,13 +109,9 @@ test('A acknowledges after name and PIN, shows it as sent until the bed confirms
     await page.waitForSelector('.sheet')
     assert.match((await page.textContent('.sheet')) ?? '', /Acknowledge.*04.*HR 204 > 200/)
     hub.people.deaf(true)
-    await page.keyboard.type('nurse')
-    await page.keyboard.press('Tab')
-    await page.keyboard.type('9999')
-    await page.keyboard.press('Enter')
+    await say(page, '9999')
     await page.waitForFunction(() => /wrong/.test(document.querySelector('.sheet .trouble[role=alert]')?.textContent ?? ''))
-    await page.keyboard.type('1234')
-    await page.keyboard.press('Enter')
+    await say(page, '1234')
     await page.waitForSelector('.sheet', { state: 'detached' })
     await page.waitForFunction(() => /ACK SENT by K. Lund/.test(document.querySelector('.focus .bar')?.textContent ?? ''))
     assert.ok(await page.$('.focus .bar.flash'), 'what is only sent still flashes')
@@ -124,10 +127,7 @@ test('an acknowledgement of what has got worse meanwhile is refused, and the new
     await page.keyboard.press('a')
     await page.waitForSelector('.sheet')
     hub.people.supersedeNext()
-    await page.keyboard.type('nurse')
-    await page.keyboard.press('Tab')
-    await page.keyboard.type('1234')
-    await page.keyboard.press('Enter')
+    await say(page, '1234')
     await page.waitForFunction(() => /newer state/.test(document.querySelector('.sheet')?.textContent ?? ''))
     await page.waitForSelector('.sheet button.great[disabled]')
     await page.click('.sheet .trouble .act')
@@ -144,10 +144,7 @@ test('P pauses the sound of one bed: solid, counting down, said in the banner, a
     await page.keyboard.press('2')
     await page.keyboard.press('p')
     await page.waitForSelector('.sheet')
-    await page.keyboard.type('nurse')
-    await page.keyboard.press('Tab')
-    await page.keyboard.type('1234')
-    await page.keyboard.press('Enter')
+    await say(page, '1234')
     await page.waitForFunction(() => /AUDIO PAUSED 02 1:5\d|AUDIO PAUSED 02 2:00/.test(document.querySelector('.notices')?.textContent ?? ''))
     await page.waitForSelector('.focus .bar.solid .sign')
     // Bed 04 is medium and not paused: it is heard now.
@@ -170,13 +167,13 @@ test('limits show what is in force beside what was asked for, and need a reason'
     await page.keyboard.press('l')
     await page.waitForSelector('.limitlist td')
     await page.click('.head .strong')
-    await page.fill('input[aria-label="SpO2 low"]', '88')
+    await page.fill('input[aria-label="SpO2 low medium"]', '88')
     assert.ok(await page.$('button.great[disabled]'), 'no reason, no change')
-    await page.fill('.form label input', 'target 88 to 95')
+    await page.fill('.form .reason', 'target 88 to 95')
     await page.fill('.two label:first-child input', 'nurse')
     await page.fill('.two input[type=password]', '1234')
     await page.click('.form button.great')
-    await page.waitForFunction(() => /asked for.*set 13/.test(document.querySelector('.where3')?.textContent ?? ''))
+    await page.waitForFunction(() => /ASKED FOR.*set 13/.test(document.querySelector('.where3')?.textContent ?? ''))
     await page.waitForFunction(() => /in force.*set 13/.test(document.querySelector('.where3')?.textContent ?? ''))
   })
 })
