@@ -12,5 +12,6 @@ pub mod limits;
 pub mod live;
 pub mod passed_time;
 pub mod people;
+pub mod stations;
 pub mod store;
 pub mod unit;

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::{Context, Peer};
 use crate::limits::run::OXYGEN;
-use crate::people::{Act, Admission, OXYGEN_WORDS, Particulars, Patient, Who};
+use crate::people::{Act, Admission, Looker, OXYGEN_WORDS, Particulars, Patient, Who};
 use crate::unit::view::BedView;
 use anyhow::{Context as _, Result};
 use axum::extract::{Path, State};
@@ -25,31 +25,35 @@ pub(super) async fn list_units(State(context): State<Context>) -> Response {
 pub(super) async fn unit(
     State(context): State<Context>,
     Extension(peer): Extension<Peer>,
-    Extension(who): Extension<Who>,
+    Extension(looker): Extension<Looker>,
     Path(unit): Path<String>,
 ) -> Result<Response, Problem> {
     check_unit(&context, &unit)?;
-    context.people.views(context.clock.now(), &who, peer.address, None).await;
-    Ok(context.answer(context.live.view().await?))
+    context.people.views(context.clock.now(), &looker, peer.address, None).await;
+    let (mut view, seen) = (context.live.view().await?, looker.beds());
+    view.beds.retain(|bed| seen.has(&bed.bed));
+    Ok(context.answer(view))
 }
 
 pub(super) async fn list(
     State(context): State<Context>,
     Extension(peer): Extension<Peer>,
-    Extension(who): Extension<Who>,
+    Extension(looker): Extension<Looker>,
 ) -> Result<Response, Problem> {
-    context.people.views(context.clock.now(), &who, peer.address, None).await;
-    Ok(context.answer(context.live.view().await?.beds))
+    context.people.views(context.clock.now(), &looker, peer.address, None).await;
+    let (mut beds, seen) = (context.live.view().await?.beds, looker.beds());
+    beds.retain(|bed| seen.has(&bed.bed));
+    Ok(context.answer(beds))
 }
 
 pub(super) async fn show(
     State(context): State<Context>,
     Extension(peer): Extension<Peer>,
-    Extension(who): Extension<Who>,
+    Extension(looker): Extension<Looker>,
     Path(bed): Path<String>,
 ) -> Result<Response, Problem> {
     let view = find(&context, &bed).await?;
-    context.people.views(context.clock.now(), &who, peer.address, Some(&bed)).await;
+    context.people.views(context.clock.now(), &looker, peer.address, Some(&bed)).await;
     Ok(context.answer(view))
 }
 

@@ -1,14 +1,21 @@
 //! What a request passes before its handler: where it comes from, who it is, whether that person may, and the headers of the answer.
 
 use super::problem::Problem;
-use super::{Context, Peer};
-use crate::people::{Permission, Token, Who};
+use super::{Context, Peer, session};
+use crate::people::{Looker, Permission, Secret, SessionId, Token, Who};
+use crate::stations::{self, Pass};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 pub(super) const COOKIE: &str = "cotside_session";
+pub(super) const STATION_COOKIE: &str = "cotside_station";
+/// Who acts at a station.
+const ACTING: &str = "x-acting";
 const CSRF: &str = "x-csrf-token";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -23,45 +30,166 @@ pub(super) async fn permit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let who = match check(&context, permission, &request) {
-        Ok(who) => who,
+    let caller = match check(&context, permission, &request) {
+        Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    if let Some(who) = who {
-        request.extensions_mut().insert(who);
+    match caller {
+        Caller::Anyone => {}
+        Caller::Person(who) => {
+            request.extensions_mut().insert(Looker::Person(who.clone()));
+            request.extensions_mut().insert(who);
+        }
+        Caller::Station(session, pass) => {
+            request.extensions_mut().insert(Looker::Station(session, pass.clone()));
+            request.extensions_mut().insert(pass);
+        }
+        Caller::Acting(acting, pass) => {
+            let address = request.extensions().get::<Peer>().map(|peer| peer.address);
+            match act(&context, permission, acting, pass, address).await {
+                Ok(who) => _ = request.extensions_mut().insert(who),
+                Err(problem) => return problem.into_response(),
+            }
+        }
     }
     next.run(request).await
 }
 
-fn check(context: &Context, permission: Permission, request: &Request) -> Result<Option<Who>, Problem> {
+enum Caller {
+    Anyone,
+    Person(Who),
+    /// It looks, or says what it shows.
+    Station(SessionId, Arc<Pass>),
+    /// At a station somebody says who acts.
+    Acting(Acting, Arc<Pass>),
+}
+
+#[derive(Deserialize)]
+struct Acting {
+    username: String,
+    #[serde(default)]
+    password: Option<String>,
+    #[serde(default)]
+    pin: Option<String>,
+}
+
+impl Acting {
+    fn read(headers: &HeaderMap) -> Option<Self> {
+        let given = headers.get(ACTING)?.to_str().ok()?;
+        serde_json::from_slice(&stations::decode(given)?).ok()
+    }
+}
+
+/// Looking needs nobody; acting needs to know who, each time.
+async fn act(
+    context: &Context,
+    permission: Permission,
+    acting: Acting,
+    pass: Arc<Pass>,
+    address: Option<IpAddr>,
+) -> Result<Who, Problem> {
+    let secret = match (acting.pin, acting.password) {
+        (Some(pin), None) => Secret::Pin(pin),
+        (None, Some(password)) => Secret::Password(password),
+        _ => return Err(PERSON_REQUIRED),
+    };
+    let address = address.ok_or_else(|| anyhow::anyhow!("a request from nowhere"))?;
+    let now = context.clock.now();
+    let role =
+        context.people.identify(now, &acting.username, secret, address).await.map_err(session::refused)?;
+    if !permission.allows(Some(role)) {
+        return Err(NOT_PERMITTED);
+    }
+    Ok(Who { name: acting.username, role, session: SessionId::default(), station: Some(pass) })
+}
+
+const PERSON_REQUIRED: Problem =
+    Problem::new(StatusCode::UNAUTHORIZED, "person-required", "Please say who you are.");
+const NOT_PERMITTED: Problem =
+    Problem::new(StatusCode::FORBIDDEN, "not-permitted", "Your role may not do this.");
+
+fn check(context: &Context, permission: Permission, request: &Request) -> Result<Caller, Problem> {
+    let headers = request.headers();
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
     // A page elsewhere may send forms and open WebSockets with our cookie; its origin gives it away.
-    if (is_write || request.headers().contains_key(header::UPGRADE)) && is_foreign(request) {
+    if (is_write || headers.contains_key(header::UPGRADE)) && is_foreign(request) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "This page is not the hub's own."));
     }
-    let token = token(request.headers());
-    let who = token.as_ref().and_then(|token| context.people.touch(context.clock.now().mono, &token.id()));
-    if !permission.allows(who.as_ref().map(|who| who.role)) {
-        return Err(match who {
-            None => Problem::new(StatusCode::UNAUTHORIZED, "login-required", "Please log in."),
-            Some(_) => Problem::new(StatusCode::FORBIDDEN, "not-permitted", "Your role may not do this."),
-        });
+    if permission == Permission::Anyone {
+        return Ok(Caller::Anyone);
     }
-    let is_forged = || {
-        let given = request.headers().get(CSRF).map(HeaderValue::as_bytes);
-        let wanted = token.as_ref().map(Token::csrf);
-        given.is_none() || given != wanted.as_ref().map(String::as_bytes)
+    let (caller, token) = caller(context, permission, headers)?;
+    let pass = match &caller {
+        Caller::Station(_, pass) | Caller::Acting(_, pass) => Some(pass),
+        Caller::Anyone | Caller::Person(_) => None,
     };
-    if is_write && permission != Permission::Anyone && is_forged() {
+    // A bed's name has no letter that a path would write otherwise.
+    if let (Some(pass), Some(bed)) = (pass, bed_of(request.uri().path()))
+        && !pass.beds.has(bed)
+    {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not-covered",
+            "This station does not cover that bed.",
+        ));
+    }
+    let is_forged = headers.get(CSRF).map(HeaderValue::as_bytes) != Some(token.csrf().as_bytes());
+    if is_write && is_forged {
         return Err(Problem::new(StatusCode::FORBIDDEN, "bad-csrf", "Reload the page and try again."));
     }
-    Ok(who)
+    Ok(caller)
+}
+
+/// The bed that a path is about.
+fn bed_of(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/api/v1/beds/").or_else(|| path.strip_prefix("/api/v1/alarms/"))?;
+    rest.split('/').next().filter(|bed| !bed.is_empty())
+}
+
+/// Who it is, and by which cookie.
+fn caller(
+    context: &Context,
+    permission: Permission,
+    headers: &HeaderMap,
+) -> Result<(Caller, Token), Problem> {
+    let at_station = cookie(headers, STATION_COOKIE);
+    let at_station = at_station.and_then(|token| Some((context.stations.of(&token.id())?, token)));
+    let signed_in = token(headers).and_then(|token| {
+        let who = context.people.touch(context.clock.now().mono, &token.id())?;
+        Some((who, token))
+    });
+    match (permission, at_station, signed_in) {
+        (Permission::Station | Permission::ViewUnit, Some((pass, token)), _) => {
+            Ok((Caller::Station(token.id(), pass), token))
+        }
+        (Permission::Station, None, None) => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "station-required",
+            "This screen is no station, or has to prove its key again.",
+        )),
+        (_, Some((pass, token)), _) if headers.contains_key(ACTING) => {
+            let acting = Acting::read(headers).ok_or(PERSON_REQUIRED)?;
+            Ok((Caller::Acting(acting, pass), token))
+        }
+        (_, _, Some((who, token))) if permission.allows(Some(who.role)) => Ok((Caller::Person(who), token)),
+        (_, _, Some(_)) => Err(NOT_PERMITTED),
+        (_, Some(_), None) if permission != Permission::SignedIn => Err(PERSON_REQUIRED),
+        (_, _, None) => Err(Problem::new(StatusCode::UNAUTHORIZED, "login-required", "Please log in.")),
+    }
 }
 
 pub(super) fn token(headers: &HeaderMap) -> Option<Token> {
+    cookie(headers, COOKIE)
+}
+
+pub(super) fn station_token(headers: &HeaderMap) -> Option<Token> {
+    cookie(headers, STATION_COOKIE)
+}
+
+fn cookie(headers: &HeaderMap, called: &str) -> Option<Token> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).and_then(|(_, value)| Token::read(value))
+    pairs.find(|(name, _)| *name == called).and_then(|(_, value)| Token::read(value))
 }
 
 fn is_foreign(request: &Request) -> bool {

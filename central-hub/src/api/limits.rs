@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::{Context, Peer};
 use crate::limits::change::Asked;
 use crate::limits::run::{Keep, Refused, read};
-use crate::people::{Act, Who};
+use crate::people::{Act, Looker, Who};
 use anyhow::anyhow;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,11 +16,11 @@ use serde_json::Value;
 pub(super) async fn show(
     State(context): State<Context>,
     Extension(peer): Extension<Peer>,
-    Extension(who): Extension<Who>,
+    Extension(looker): Extension<Looker>,
     Path(bed): Path<String>,
 ) -> Result<Response, Problem> {
     find(&context, &bed).await?;
-    context.people.views(context.clock.now(), &who, peer.address, Some(&bed)).await;
+    context.people.views(context.clock.now(), &looker, peer.address, Some(&bed)).await;
     answer(&context, &bed).await
 }
 
@@ -97,7 +97,7 @@ async fn change(
 /// The change itself is on record with its version; the audit says from where it came.
 async fn note(context: &Context, peer: Peer, who: Who, what: &'static str, bed: &str) {
     let act = Act { at: context.clock.now().wall, who: who.name, address: peer.address };
-    context.people.did(act, what, bed).await;
+    context.people.did(act, what, Some(bed)).await;
 }
 
 async fn answer(context: &Context, bed: &str) -> Result<Response, Problem> {

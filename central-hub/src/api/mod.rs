@@ -1,15 +1,18 @@
 //! The route table: method, path, handler, permission, one line each; and what every handler is given.
 
+mod alarms;
 mod beds;
 mod console;
 mod gate;
 mod health;
 mod limits;
+mod nurses;
 mod problem;
 mod record;
 mod routes;
 mod run;
 mod session;
+mod stations;
 mod stream;
 
 pub use routes::Route;
@@ -18,7 +21,8 @@ pub use run::serve;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::people::{People, Permission};
-use crate::store::Store;
+use crate::stations::run::Stations;
+use crate::store::{Store, nurses as nurses_of};
 use anyhow::Result;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
@@ -32,7 +36,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn routes(context: Context) -> Routes {
-    use Permission::{AdmitPatients, Anyone, SetLimits, SignedIn, ViewUnit};
+    use Permission::{
+        AdmitPatients, AnswerAlarms, Anyone, AssignNurses, ManageStations, SetLimits, SignedIn, ViewUnit,
+    };
     Routes::new(context)
         .get("/api/v1/health", health::show, Anyone)
         .post("/api/v1/session", session::log_in, Anyone)
@@ -56,6 +62,28 @@ fn routes(context: Context) -> Routes {
         .patch("/api/v1/beds/{bed}/limits", limits::merge, SetLimits)
         .delete("/api/v1/beds/{bed}/limits", limits::back, SetLimits)
         .post("/api/v1/beds/{bed}/limits/age", limits::accept_age, SetLimits)
+        .put("/api/v1/session/pin", session::set_pin, SignedIn)
+        .get("/api/v1/alarms", alarms::log, ViewUnit)
+        .post("/api/v1/alarms/{bed}/{episode}/acknowledgement", alarms::acknowledge, AnswerAlarms)
+        .post("/api/v1/alarms/{bed}/{episode}/reset", alarms::reset, AnswerAlarms)
+        .post("/api/v1/alarms/{bed}/{episode}/responsibility", alarms::answer, AnswerAlarms)
+        .post("/api/v1/beds/{bed}/audio-pause", alarms::pause, AnswerAlarms)
+        .delete("/api/v1/beds/{bed}/audio-pause", alarms::end_pause, AnswerAlarms)
+        .post("/api/v1/beds/{bed}/standby", alarms::standby, AnswerAlarms)
+        .delete("/api/v1/beds/{bed}/standby", alarms::end_standby, AnswerAlarms)
+        .get("/api/v1/beds/{bed}/nurses", nurses::show, ViewUnit)
+        .put("/api/v1/beds/{bed}/nurses", nurses::assign, AssignNurses)
+        .get("/api/v1/units/{unit}/staff", nurses::show_staff, ViewUnit)
+        .put("/api/v1/units/{unit}/staff", nurses::assign_staff, AssignNurses)
+        .post("/api/v1/stations/pairing", stations::pair, Anyone)
+        .get("/api/v1/stations/pairing/{id}", stations::state, Anyone)
+        .get("/api/v1/stations", stations::list, ViewUnit)
+        .post("/api/v1/stations/{id}/approval", stations::approve, ManageStations)
+        .delete("/api/v1/stations/{id}", stations::revoke, ManageStations)
+        .post("/api/v1/stations/self/challenge", stations::challenge, Anyone)
+        .post("/api/v1/stations/self/session", stations::enter, Anyone)
+        .get("/api/v1/stations/self", stations::show, Permission::Station)
+        .post("/api/v1/stations/self/receipts", stations::receipt, Permission::Station)
         .otherwise(console::show)
 }
 
@@ -67,6 +95,7 @@ struct Inner {
     live: Live,
     people: People,
     limits: Limits,
+    stations: Stations,
     store: Store,
     clock: Clock,
     started_at: Wall,
@@ -87,10 +116,17 @@ impl State {
         let now = clock.now();
         let people = People::open(store.clone(), now).await?;
         people.take_places(&live).await?;
+        let stations = Stations::open(store.clone(), live.clone()).await?;
+        let (beds, staff) = store.read(nurses_of::all).await?;
+        for (bed, nurses) in beds {
+            live.nurses(bed, nurses).await?;
+        }
+        live.staff(staff).await?;
         Ok(Self(Arc::new(Inner {
             live,
             people,
             limits,
+            stations,
             store,
             clock,
             started_at: now.wall,

@@ -9,7 +9,7 @@ use crate::ledger::{
     self, BedReport, DayReport, GapView, Trend, TrendRequest, completeness_of_bed, completeness_of_unit,
     gaps_of_bed, holes_of_bed, trends_of_bed,
 };
-use crate::people::{Date, Who, turned_over};
+use crate::people::{Date, Looker, turned_over};
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -110,13 +110,16 @@ pub(super) async fn completeness(
 
 pub(super) async fn unit_completeness(
     State(context): State<Context>,
+    Extension(looker): Extension<Looker>,
     Path(unit): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     check_unit(&context, &unit)?;
     let now = context.clock.now().wall;
     let day = date("day", asked.day.as_deref())?.unwrap_or(Date::of(now));
-    let beds: Vec<String> = context.live.view().await?.beds.into_iter().map(|bed| bed.bed).collect();
+    let seen = looker.beds();
+    let beds = context.live.view().await?.beds.into_iter().map(|bed| bed.bed);
+    let beds: Vec<String> = beds.filter(|bed| seen.has(bed)).collect();
     let beds =
         context.store.read(move |connection| completeness_of_unit(connection, &beds, day, now)).await?;
     Ok(context.answer(UnitCompletenessView { day: day.to_string(), beds }))
@@ -125,7 +128,7 @@ pub(super) async fn unit_completeness(
 pub(super) async fn trends(
     State(context): State<Context>,
     Extension(peer): Extension<Peer>,
-    Extension(who): Extension<Who>,
+    Extension(looker): Extension<Looker>,
     Path(bed): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
@@ -134,7 +137,7 @@ pub(super) async fn trends(
     let (from, to) = asked.span(now.wall)?;
     let resolution_s = asked.resolution(from, to)?;
     let codes = asked.codes()?;
-    context.people.views(now, &who, peer.address, Some(&bed)).await;
+    context.people.views(now, &looker, peer.address, Some(&bed)).await;
     let mut request = TrendRequest { bed: bed.clone(), codes, from, to, resolution_s };
     let (since, trends, gaps) = context
         .store
@@ -237,7 +240,7 @@ fn date(field: &'static str, text: Option<&str>) -> Result<Option<Date>, Problem
     text.map(|text| Date::parse(text).ok_or_else(wrong)).transpose()
 }
 
-fn moment(field: &'static str, text: Option<&str>) -> Result<Option<Wall>, Problem> {
+pub(super) fn moment(field: &'static str, text: Option<&str>) -> Result<Option<Wall>, Problem> {
     let wrong = || {
         bad("bad-time", "A time is milliseconds since 1970, or RFC 3339 as in 2026-11-22T09:30:00Z.")
             .about("field", field)

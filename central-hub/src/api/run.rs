@@ -51,12 +51,14 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let mut running = JoinSet::new();
     let sessions = state.0.people.refresh(state.0.clock);
-    tokio::pin!(sessions);
+    let stations = state.0.stations.refresh();
+    tokio::pin!(sessions, stations);
     tracing::info!(%at, tls = door.tls.is_some(), "serving the console and the API");
     loop {
         tokio::select! {
             () = stop.requested() => break,
             () = &mut sessions => {}
+            () = &mut stations => {}
             Some(_) = running.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {

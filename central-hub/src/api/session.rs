@@ -47,12 +47,12 @@ pub(super) async fn log_in(
     let (token, who) =
         context.people.log_in(now, &name, password.reveal().clone(), peer.address).await.map_err(refused)?;
     tracing::info!(user = who.name, role = who.role.name(), "logged in");
-    let cookie = cookie(token.reveal(), peer, None)?;
+    let cookie = cookie(gate::COOKIE, token.reveal(), peer, None)?;
     let answer = context.answer(SessionView::new(who, &token));
     Ok(([(header::SET_COOKIE, cookie)], answer).into_response())
 }
 
-fn refused(refused: Refused) -> Problem {
+pub(super) fn refused(refused: Refused) -> Problem {
     match refused {
         Refused::BadCredentials => {
             Problem::new(StatusCode::UNAUTHORIZED, "bad-credentials", "Name or password is wrong.")
@@ -83,13 +83,36 @@ pub(super) async fn log_out(
 ) -> Result<Response, Problem> {
     let act = Act { at: context.clock.now().wall, who: who.name.clone(), address: peer.address };
     context.people.log_out(&who, act).await;
-    let cookie = cookie("", peer, Some(0))?;
+    let cookie = cookie(gate::COOKIE, "", peer, Some(0))?;
     Ok(([(header::SET_COOKIE, cookie)], context.answer(())).into_response())
 }
 
-fn cookie(value: &str, peer: Peer, max_age: Option<u32>) -> Result<HeaderValue, Problem> {
+#[derive(Deserialize)]
+pub(super) struct Pin {
+    pin: Option<String>,
+}
+
+pub(super) async fn set_pin(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Json(given): Json<Pin>,
+) -> Result<Response, Problem> {
+    let act = Act { at: context.clock.now().wall, who: who.name, address: peer.address };
+    match context.people.set_pin(act, given.pin).await? {
+        true => Ok(context.answer(())),
+        false => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A PIN is 4 to 12 digits.")),
+    }
+}
+
+pub(super) fn cookie(
+    name: &str,
+    value: &str,
+    peer: Peer,
+    max_age: Option<u32>,
+) -> Result<HeaderValue, Problem> {
     let secure = if peer.is_secure { "; Secure" } else { "" };
     let age = max_age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-    let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}", gate::COOKIE);
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     HeaderValue::from_str(&text).map_err(|error| anyhow::Error::new(error).into())
 }

@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::{Context, Peer, beds};
 use crate::alarms::Beds;
 use crate::live::{Frame, Joined, WaveFrame};
-use crate::people::{SessionId, Who};
+use crate::people::Looker;
 use anyhow::Result;
 use axum::Extension;
 use axum::body::Body;
@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use cotside_systemd::stages::Stop;
 use futures_util::stream;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -39,15 +39,16 @@ const SESSION_CHECKED_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn events(
     State(context): State<Context>,
     Extension(peer): Extension<Peer>,
-    Extension(who): Extension<Who>,
+    Extension(looker): Extension<Looker>,
     Path(unit): Path<String>,
 ) -> Result<Response, Problem> {
     beds::check_unit(&context, &unit)?;
-    context.people.views(context.clock.now(), &who, peer.address, None).await;
+    context.people.views(context.clock.now(), &looker, peer.address, None).await;
     let Joined { snapshot, frames } = context.live.join().await?;
-    let seen = Beds::All;
-    let first = snapshot.of(&seen).map(|snapshot| joined(RETRY, &snapshot));
-    let reader = Reader { stop: context.stop.clone(), context, session: who.session, seen, first, frames };
+    let seen = looker.beds();
+    let greeting = greeting(&looker);
+    let first = snapshot.of(&seen).map(|snapshot| joined(RETRY, &joined(&snapshot, &greeting)));
+    let reader = Reader { stop: context.stop.clone(), context, looker, seen, first, frames };
     let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
         reader.next().await.map(|frame| (Ok::<_, Infallible>(frame), reader))
     }));
@@ -58,7 +59,7 @@ pub(super) async fn events(
 struct Reader {
     context: Context,
     stop: Stop,
-    session: SessionId,
+    looker: Looker,
     seen: Beds,
     first: Option<Bytes>,
     frames: broadcast::Receiver<Frame>,
@@ -77,8 +78,7 @@ impl Reader {
             };
             match frame {
                 Ok(frame) => {
-                    let now = self.context.clock.now().mono;
-                    if frame.is_tick && self.context.people.touch(now, &self.session).is_none() {
+                    if frame.is_tick && !may_look(&self.context, &self.looker) {
                         return None;
                     }
                     if let Some(bytes) = frame.of(&self.seen) {
@@ -97,6 +97,39 @@ impl Reader {
     }
 }
 
+/// What a page learns of itself, right behind the whole.
+#[derive(Serialize)]
+struct Greeting<'a> {
+    /// It is no station, and nobody relies on it.
+    remote: bool,
+    station: Option<Named<'a>>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+fn greeting(looker: &Looker) -> Vec<u8> {
+    let station = match looker {
+        Looker::Person(_) => None,
+        Looker::Station(_, pass) => Some(Named { id: &pass.id, name: &pass.name }),
+    };
+    let greeting = Greeting { remote: station.is_none(), station };
+    let json = serde_json::to_string(&greeting).expect("a greeting has string keys");
+    format!("event: reader\ndata: {json}\n\n").into_bytes()
+}
+
+/// Whether the session is still good, or the station still one. This is activity.
+fn may_look(context: &Context, looker: &Looker) -> bool {
+    match looker {
+        Looker::Person(who) => context.people.touch(context.clock.now().mono, &who.session).is_some(),
+        // Its beds may have changed: it then comes again.
+        Looker::Station(session, pass) => context.stations.of(session).is_some_and(|now| now == *pass),
+    }
+}
+
 fn joined(before: &[u8], after: &[u8]) -> Bytes {
     let mut both = BytesMut::with_capacity(before.len() + after.len());
     both.extend_from_slice(before);
@@ -106,7 +139,7 @@ fn joined(before: &[u8], after: &[u8]) -> Bytes {
 
 pub(super) async fn waves(
     State(context): State<Context>,
-    Extension(who): Extension<Who>,
+    Extension(looker): Extension<Looker>,
     Path(unit): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
@@ -121,7 +154,7 @@ pub(super) async fn waves(
         };
         tokio::select! {
             // The socket's end is not an error: the page was closed.
-            _ = show_waves(context, who.session, socket) => {}
+            _ = show_waves(context, looker, socket) => {}
             () = cut_off => {}
         }
     }))
@@ -133,7 +166,8 @@ struct Subscription {
     beds: Vec<String>,
 }
 
-async fn show_waves(context: Context, session: SessionId, mut socket: WebSocket) -> Result<()> {
+async fn show_waves(context: Context, looker: Looker, mut socket: WebSocket) -> Result<()> {
+    let seen = looker.beds();
     let mut stop = context.stop.clone();
     let mut wanted = HashSet::<Arc<str>>::new();
     let mut frames = context.live.join_waves(Vec::new()).await?.frames;
@@ -142,7 +176,7 @@ async fn show_waves(context: Context, session: SessionId, mut socket: WebSocket)
         tokio::select! {
             () = stop.requested() => return close(socket, "the hub stops").await,
             _ = check.tick() => {
-                if context.people.touch(context.clock.now().mono, &session).is_none() {
+                if !may_look(&context, &looker) {
                     return close(socket, "login-required").await;
                 }
             }
@@ -152,7 +186,7 @@ async fn show_waves(context: Context, session: SessionId, mut socket: WebSocket)
                         return close(socket, "not a subscription").await;
                     };
                     // A bed named a thousand times is described once.
-                    wanted = beds.iter().map(|bed| Arc::from(bed.as_str())).collect();
+                    wanted = beds.iter().filter(|bed| seen.has(bed)).map(|bed| Arc::from(bed.as_str())).collect();
                     let joined = context.live.join_waves(wanted.iter().map(|bed| bed.to_string()).collect()).await?;
                     frames = joined.frames;
                     socket.send(Message::Text(joined.channels.into())).await?;

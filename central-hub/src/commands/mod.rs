@@ -7,6 +7,7 @@ mod enroll;
 mod events;
 mod quickstart;
 mod serve;
+mod stations;
 mod users;
 
 use crate::people::{self, Act};
@@ -45,6 +46,9 @@ enum Command {
     /// List the accounts, make one, change its password, or end it
     #[command(visible_alias = "user")]
     Users(users::Arguments),
+    /// List the stations, approve a screen that asks to be one, or end one
+    #[command(visible_alias = "station")]
+    Stations(stations::Arguments),
     /// What the hub noticed about its agents, the newest last
     Events(events::Arguments),
     /// Is the record of a day complete, and what is missing why? Ends with 1 if a second is unexplained
@@ -79,6 +83,7 @@ pub fn run(line: Line) -> Exit {
         Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments),
         Command::Users(arguments) => users::run(&arguments),
+        Command::Stations(arguments) => stations::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Completeness(arguments) => completeness::run(&arguments),
         Command::Check(file) => check::run(&file),

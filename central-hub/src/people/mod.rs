@@ -19,6 +19,6 @@ pub use audit::{Act, by_operator, first_break};
 pub use date::Date;
 pub use patient::{OXYGEN_WORDS, Particulars, Patient};
 pub use roles::{Permission, Role};
-pub use run::{People, Refused};
-pub use sessions::{IDLE_MAX, SessionId, Token, Who};
+pub use run::{People, Refused, Secret};
+pub use sessions::{IDLE_MAX, Looker, SessionId, Token, Who};
 pub use users::{User, create_user, list_users, remove_user, set_password};

@@ -52,6 +52,14 @@ pub enum Permission {
     AdmitPatients,
     /// What a bed alarms at.
     SetLimits,
+    /// Acknowledge, pause, reset, stand by, answer for.
+    AnswerAlarms,
+    /// Who answers for which bed.
+    AssignNurses,
+    /// Which pages are stations.
+    ManageStations,
+    /// A station's own doings: no person has this.
+    Station,
 }
 
 impl Permission {
@@ -68,6 +76,23 @@ impl Permission {
                 Role::Nurse | Role::Physician | Role::Fellow | Role::Resident => true,
                 Role::RespiratoryTherapist | Role::BiomedicalEngineer | Role::Admin => false,
             },
+            // Who keeps the machines, and who keeps the accounts, silences no patient's alarm.
+            Self::AnswerAlarms => match role {
+                Role::Nurse
+                | Role::Physician
+                | Role::Fellow
+                | Role::Resident
+                | Role::RespiratoryTherapist => true,
+                Role::BiomedicalEngineer | Role::Admin => false,
+            },
+            Self::AssignNurses => match role {
+                Role::Nurse | Role::Physician | Role::Admin => true,
+                Role::Fellow | Role::Resident | Role::RespiratoryTherapist | Role::BiomedicalEngineer => {
+                    false
+                }
+            },
+            Self::ManageStations => matches!(role, Role::BiomedicalEngineer | Role::Admin),
+            Self::Station => false,
         }
     }
 }

@@ -5,7 +5,8 @@ use super::audit::{self, Act};
 use super::lockout::Lockout;
 use super::passwords;
 use super::patient::Patient;
-use super::sessions::{self, SessionId, Sessions, Token, Who};
+use super::roles::Role;
+use super::sessions::{self, Looker, SessionId, Sessions, Token, Who};
 use super::users;
 use crate::live::Live;
 use crate::store::Store;
@@ -23,6 +24,8 @@ use tokio::sync::Semaphore;
 const VERIFICATIONS_AT_ONCE: usize = 2;
 /// A login waits no longer than this for a store that does not answer: looking at the unit must be possible without it.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
+const PIN_MIN: usize = 4;
+const PIN_MAX: usize = 12;
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 
 pub struct People {
@@ -32,6 +35,13 @@ pub struct People {
     verifications: Semaphore,
     /// Held over commit and now-state, so that both see the admissions of a bed in one order.
     turn_over: tokio::sync::Mutex<()>,
+}
+
+/// What proves who somebody is.
+pub enum Secret {
+    Password(String),
+    /// Short, and good at a station only.
+    Pin(String),
 }
 
 /// Why somebody was not let in.
@@ -75,6 +85,27 @@ impl People {
         password: String,
         address: IpAddr,
     ) -> Result<(Token, Who), Refused> {
+        let role = self.identify(now, name, Secret::Password(password), address).await?;
+        let act = Act { at: now.wall, who: name.to_owned(), address };
+        let token = Token::draw().map_err(Refused::Trouble)?;
+        let who = lock(&self.sessions).open(now.mono, &token, name, role);
+        let opened = who.clone();
+        self.note(move |store| {
+            sessions::insert(store, &opened, act.at)?;
+            audit::append(store, &act, "login", None, None)
+        })
+        .await;
+        Ok((token, who))
+    }
+
+    /// Who that is, without a session. Guessing is made slow; nothing else ever waits for it.
+    pub async fn identify(
+        &self,
+        now: Now,
+        name: &str,
+        secret: Secret,
+        address: IpAddr,
+    ) -> Result<Role, Refused> {
         {
             let mut lockout = lock(&self.lockout);
             if let Some(wait) = lockout.remaining(now.mono, name, address) {
@@ -85,8 +116,12 @@ impl People {
         let wanted = name.to_owned();
         let account =
             self.store.read(move |store| users::find(store, &wanted)).await.map_err(Refused::Trouble)?;
-        let (role, hash) = account.unzip();
-        let is_right = self.verify(password, hash).await.map_err(Refused::Trouble)?;
+        let role = account.as_ref().map(|account| account.role);
+        let (given, hash) = match secret {
+            Secret::Password(password) => (password, account.map(|account| account.password)),
+            Secret::Pin(pin) => (pin, account.and_then(|account| account.pin)),
+        };
+        let is_right = self.verify(given, hash).await.map_err(Refused::Trouble)?;
         let act = Act { at: now.wall, who: name.to_owned(), address };
         let (Some(role), true) = (role, is_right) else {
             // What was typed as a name may be a password: only names that exist are written down.
@@ -96,15 +131,37 @@ impl People {
             return Err(Refused::BadCredentials);
         };
         lock(&self.lockout).succeeded(name, address);
-        let token = Token::draw().map_err(Refused::Trouble)?;
-        let who = lock(&self.sessions).open(now.mono, &token, name, role);
-        let opened = who.clone();
-        self.note(move |store| {
-            sessions::insert(store, &opened, act.at)?;
-            audit::append(store, &act, "login", None, None)
-        })
-        .await;
-        Ok((token, who))
+        Ok(role)
+    }
+
+    /// Gives a user another PIN, or none. False: it cannot be one.
+    pub async fn set_pin(&self, act: Act, pin: Option<String>) -> Result<bool> {
+        let is_pin = |pin: &String| {
+            (PIN_MIN..=PIN_MAX).contains(&pin.len()) && pin.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if pin.as_ref().is_some_and(|pin| !is_pin(pin)) {
+            return Ok(false);
+        }
+        let _turn = self.verifications.acquire().await.context("verifications have ended")?;
+        let hash = match pin {
+            Some(pin) => {
+                let work = move || passwords::hash(&pin);
+                Some(tokio::task::spawn_blocking(work).await.context("the hashing panicked")??)
+            }
+            None => None,
+        };
+        let change = move |store: &Connection| {
+            users::set_pin(store, &act.who, hash.as_deref())?;
+            audit::append(store, &act, "set pin", None, None)
+        };
+        self.store.write(change).await?;
+        Ok(true)
+    }
+
+    /// Writes down what somebody did.
+    pub async fn did(&self, act: Act, what: impl Into<String>, bed: Option<&str>) {
+        let (what, bed) = (what.into(), bed.map(str::to_owned));
+        self.note(move |store| audit::append(store, &act, &what, bed.as_deref(), None)).await;
     }
 
     async fn verify(&self, password: String, hash: Option<String>) -> Result<bool> {
@@ -129,7 +186,9 @@ impl People {
     }
 
     /// Opening a view of patients is a deed; keeping it open is not another one.
-    pub async fn views(&self, now: Now, who: &Who, address: IpAddr, bed: Option<&str>) {
+    pub async fn views(&self, now: Now, looker: &Looker, address: IpAddr, bed: Option<&str>) {
+        // That a station looks is written down when it begins to.
+        let Looker::Person(who) = looker else { return };
         if !lock(&self.sessions).views(now.mono, &who.session, bed.unwrap_or("unit")) {
             return;
         }
@@ -177,12 +236,6 @@ impl People {
             live.turn_over(bed, None).await?;
         }
         Ok(done)
-    }
-
-    /// A deed that is on record elsewhere: the audit says who did it, from where.
-    pub async fn did(&self, act: Act, what: &'static str, bed: &str) {
-        let bed = bed.to_owned();
-        self.note(move |store| audit::append(store, &act, what, Some(&bed), None)).await;
     }
 
     /// Keeps the stored sessions as fresh as the ones in memory, and ends those whose user is gone. Runs until dropped.

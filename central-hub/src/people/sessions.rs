@@ -1,15 +1,18 @@
 //! Who is logged in: 256 random bits in a cookie, their hash here and in the store, an end after 15 idle minutes.
 //!
 //! An open event stream counts as activity: the page is being watched, and a unit view that goes dark after a quiet quarter of an hour
-//! is the worse hazard. This will change when stations have an identity of their own, which looks without anybody being logged in.
+//! is the worse hazard. A station looks without anybody being logged in.
 
 use super::roles::Role;
+use crate::alarms::Beds;
+use crate::stations::Pass;
 use anyhow::Result;
 use cotside_protocol::model::{Mono, Now, Wall};
 use ring::digest::{SHA256, digest};
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
@@ -26,6 +29,24 @@ pub struct Who {
     pub name: String,
     pub role: Role,
     pub session: SessionId,
+    /// Where this person acts without being signed in.
+    pub station: Option<Arc<Pass>>,
+}
+
+/// Who looks: somebody signed in, or a station that nobody need be signed in at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looker {
+    Person(Who),
+    Station(SessionId, Arc<Pass>),
+}
+
+impl Looker {
+    pub fn beds(&self) -> Beds {
+        match self {
+            Self::Person(_) => Beds::All,
+            Self::Station(_, pass) => pass.beds.clone(),
+        }
+    }
 }
 
 /// What the browser is given.
@@ -83,7 +104,7 @@ impl Sessions {
         }
         let session = Session { name: name.to_owned(), role, seen_at: now, viewed: HashMap::new() };
         self.open.insert(token.id(), session);
-        Who { name: name.to_owned(), role, session: token.id() }
+        Who { name: name.to_owned(), role, session: token.id(), station: None }
     }
 
     /// Who that is, if the session is still good; this is activity.
@@ -94,7 +115,7 @@ impl Sessions {
             return None;
         }
         session.seen_at = now;
-        Some(Who { name: session.name.clone(), role: session.role, session: *id })
+        Some(Who { name: session.name.clone(), role: session.role, session: *id, station: None })
     }
 
     pub(super) fn close(&mut self, id: &SessionId) {

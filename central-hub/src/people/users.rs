@@ -37,7 +37,7 @@ pub fn create_user(connection: &Connection, name: &str, role: Role, password: &s
 /// Also ends every session of that user.
 pub fn set_password(connection: &Connection, name: &str, password: &str) -> Result<()> {
     let hash = checked_hash(password)?;
-    if connection.execute("UPDATE users SET password = ?2 WHERE name = ?1", (name, hash))? == 0 {
+    if connection.execute("UPDATE users SET password = ?2, pin = NULL WHERE name = ?1", (name, hash))? == 0 {
         bail!("there is no user {name}");
     }
     connection.execute("DELETE FROM sessions WHERE user = ?1", [name])?;
@@ -66,13 +66,24 @@ pub fn list_users(connection: &Connection) -> Result<Vec<User>> {
     Ok(users)
 }
 
-/// The account and its password's hash.
-pub(super) fn find(connection: &Connection, name: &str) -> rusqlite::Result<Option<(Role, String)>> {
+/// An account with the hashes of its secrets.
+pub(super) struct Account {
+    pub role: Role,
+    pub password: String,
+    pub pin: Option<String>,
+}
+
+pub(super) fn find(connection: &Connection, name: &str) -> rusqlite::Result<Option<Account>> {
     let found = connection
-        .prepare_cached("SELECT role, password FROM users WHERE name = ?1")?
-        .query_row([name], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
+        .prepare_cached("SELECT role, password, pin FROM users WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    Ok(found.and_then(|(role, hash)| Some((Role::parse(&role)?, hash))))
+    Ok(found.and_then(|(role, password, pin)| Some(Account { role: Role::parse(&role)?, password, pin })))
+}
+
+pub(super) fn set_pin(connection: &Connection, name: &str, hash: Option<&str>) -> rusqlite::Result<()> {
+    connection.execute("UPDATE users SET pin = ?2 WHERE name = ?1", (name, hash))?;
+    Ok(())
 }
 
 fn checked_hash(password: &str) -> Result<String> {

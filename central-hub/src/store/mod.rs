@@ -19,9 +19,11 @@ pub mod limits;
 pub mod lives;
 pub mod marks;
 mod newest;
+pub mod nurses;
 mod reserve;
 mod run;
 pub mod schema;
+pub mod stations;
 mod unfit;
 
 pub use newest::newest;

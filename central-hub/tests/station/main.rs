@@ -9,3 +9,4 @@ mod hub;
 mod live;
 mod patients;
 mod record;
+mod stations;
