@@ -49,7 +49,7 @@ words: setup ## spelling
 
 console: $(CONSOLE)/dist/index.html ## the nursing station's page, built
 
-$(CONSOLE)/dist/index.html: $(CONSOLE)/package-lock.json $(CONSOLE)/index.html $(CONSOLE)/vite.config.ts $(wildcard $(CONSOLE)/src/*)
+$(CONSOLE)/dist/index.html: $(CONSOLE)/package-lock.json $(CONSOLE)/index.html $(CONSOLE)/bedside.html $(CONSOLE)/vite.config.ts $(CONSOLE)/vite.bedside.config.ts $(wildcard $(CONSOLE)/src/*)
 	cd $(CONSOLE) && $(NPM) ci --no-audit --no-fund --loglevel=error && $(NPM) run --silent build
 	@touch $@
 

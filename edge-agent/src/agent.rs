@@ -10,6 +10,7 @@
 use crate::bed::{self, Bed, Kept, LinkSetup, Setup, Signals};
 use crate::link::{self, tap::Tap};
 use crate::local::{self, TapPoint};
+use crate::page;
 use crate::row::{FromStore, UplinkRequest};
 use crate::sounder;
 use crate::store::{self, Store};
@@ -77,6 +78,8 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
         asks: questions.clone(),
     });
 
+    let notify_page = notify.clone();
+
     let store_wires = store::Wires { requests, asks: asked, uplink: from_store, bed: notify.clone() };
     stages.start("store", STORE_STOPS_WITHIN, |stop| store::run(store, clock, store_wires, stop));
     match uplink_settings(&config) {
@@ -110,6 +113,12 @@ pub fn start(config: Agent, clock: Clock) -> Result<Running> {
         driver: link.driver.name,
         tap: tap.clone(),
     });
+    if let Some(page) = config.bedside.page.clone() {
+        let (asks, bed) = (questions.clone(), notify_page);
+        let wires = page::run::Wires { clock, signals, bed, asks };
+        stages.start("page", STOPS_WITHIN, |stop| page::run::run(page, wires, stop));
+    }
+
     let local_wires = local::Wires { clock, questions, taps: Arc::new(points.collect()) };
     stages.start("local", STOPS_WITHIN, |stop| local::run(listener, local_wires, stop));
 

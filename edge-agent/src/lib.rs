@@ -8,6 +8,7 @@ pub mod commands;
 pub mod enroll;
 pub mod link;
 pub mod local;
+pub mod page;
 pub mod row;
 pub mod sounder;
 pub mod store;

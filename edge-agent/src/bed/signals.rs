@@ -79,7 +79,7 @@ mod tests {
         let delaying = Alarm { condition: Condition::Delaying, ..high.clone() };
         for (open, sounding) in [
             (vec![], None),
-            (vec![of(Priority::Low), high.clone(), of(Priority::Medium)], Some(Priority::High)),
+            (vec![of(Priority::Low), high, of(Priority::Medium)], Some(Priority::High)),
             (vec![of(Priority::Low), quiet], Some(Priority::Low)),
             (vec![of(Priority::Advisory), delaying, latched(Priority::Medium)], None),
             (vec![latched(Priority::High)], Some(Priority::High)),

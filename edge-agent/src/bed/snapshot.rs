@@ -3,7 +3,7 @@
 use super::core::Bed;
 use super::own_clock::ClockSnapshot;
 use super::watch::Monitoring;
-use cotside_protocol::model::{Now, Numeric, Provenance, Quality, parameter};
+use cotside_protocol::model::{Now, Numeric, Pace, Provenance, Quality, parameter};
 use cotside_protocol::wire::block::Channel;
 use cotside_protocol::wire::convert;
 use cotside_protocol::wire::downstream::Limits;
@@ -61,6 +61,7 @@ pub struct ValueSnapshot {
     pub ucum: String,
     pub quality: Vec<String>,
     pub setting: bool,
+    pub pace: String,
     pub age_ms: u64,
     /// This channel is the one that is shown and watched.
     pub preferred: bool,
@@ -129,6 +130,12 @@ fn value(bed: &Bed, now: Now, channel: &Channel, numeric: &Numeric, age: Duratio
         ucum: numeric.ucum.to_owned(),
         quality: numeric.quality.words().map(str::to_owned).collect(),
         setting: channel.setting,
+        pace: match numeric.pace {
+            Pace::Continuous => "continuous",
+            Pace::Trend => "trend",
+            Pace::Episodic => "episodic",
+        }
+        .to_owned(),
         age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
         preferred: bed.engine.source(now.mono, channel.code, channel.site) == Some(channel.link),
     }

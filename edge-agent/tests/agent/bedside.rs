@@ -1,14 +1,18 @@
-//! What signals at the bed: a real program under supervision.
+//! What signals at the bed: a real program under supervision, and the page of a real agent.
 
 use super::Place;
+use super::command::{Agent, config};
 use cotside_edge_agent::bed::Signals;
 use cotside_edge_agent::row::BedNotice;
 use cotside_edge_agent::sounder::run::{Wires, hook};
 use cotside_protocol::model::Priority;
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stages;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -90,4 +94,100 @@ fn a_program_at_the_bed_that_ends_or_is_not_there_is_an_alarm() {
         assert!(absent.trouble().await.unwrap().starts_with("/nowhere/beep: "));
         assert!(absent.stages.stop().await);
     });
+}
+
+/// One request on a connection of its own, its answer read to the end.
+fn ask(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn press(address: &str, body: &str) -> String {
+    let length = body.len();
+    ask(
+        address,
+        &format!(
+            "POST /pause HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+/// The frames of one screen.
+struct Screen(BufReader<TcpStream>);
+
+impl Screen {
+    fn open(address: &str) -> Self {
+        let begun = Instant::now();
+        // It is served a moment after the agent runs.
+        let mut stream = loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+            }
+            std::thread::yield_now();
+        };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET /events HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// The next frame in which it is so.
+    fn until(&mut self, is_so: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let frame = line.strip_prefix("data: ").map(|json| serde_json::from_str(json).unwrap());
+            if let Some(frame) = frame.filter(|frame| is_so(frame)) {
+                return frame;
+            }
+        }
+        panic!("no such frame");
+    }
+}
+
+#[test]
+fn h7_the_page_of_a_bed_shows_it_without_a_hub_and_pauses_its_sound_for_whoever_has_the_code() {
+    let place = Place::new();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let text = config(place.path(), "/nowhere/tty");
+    let text = format!("{text}\n[page]\nlisten = \"{address}\"\npin = \"2468\"\n");
+    let agent = Agent::start(&place.file("agent.toml", &text));
+
+    let mut screen = Screen::open(&address);
+    let lost = |frame: &Value| frame["bed"]["alarms"].as_array().is_some_and(|alarms| !alarms.is_empty());
+    let frame = screen.until(lost);
+    assert_eq!(frame["bed"]["alarms"][0]["rule"], "link-lost", "{frame}");
+    assert_eq!(frame["watch"]["covered"], Value::Null, "nobody is expected to watch");
+    assert_eq!(frame["bed"]["devices"][0]["name"], "oximeter");
+
+    for (body, status) in [
+        ("{\"pin\":\"1111\"}", "403"),
+        ("{\"pin\":\"2468\",\"more\":1}", "400"),
+        ("{\"pin\":\"2468\"}", "204"),
+    ] {
+        let answer = press(&address, body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{body}: {answer}");
+    }
+    let paused = screen.until(|frame| !frame["bed"]["pause"].is_null());
+    assert_eq!(paused["bed"]["pause"]["by"], "page at the bed");
+    assert!(press(&address, "{\"pin\":\"2468\",\"end\":true}").starts_with("HTTP/1.1 204"));
+    screen.until(|frame| frame["bed"]["pause"].is_null());
+
+    let stranger = ask(&address, "GET / HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    assert!(stranger.starts_with("HTTP/1.1 403"), "a name that was bent to here: {stranger}");
+    let elsewhere = format!(
+        "GET /events HTTP/1.1\r\nhost: {address}\r\norigin: http://evil.example\r\nconnection: close\r\n\r\n"
+    );
+    assert!(ask(&address, &elsewhere).starts_with("HTTP/1.1 403"));
+    let absent = ask(
+        &address,
+        &format!("GET /../etc/passwd HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"),
+    );
+    assert!(absent.starts_with("HTTP/1.1 404") && absent.contains("default-src 'none'"), "{absent}");
+    assert_eq!(agent.stop(), 0);
 }

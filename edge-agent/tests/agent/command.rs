@@ -17,7 +17,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn config(place: &Path, port: &str) -> String {
+pub(super) fn config(place: &Path, port: &str) -> String {
     let dir = place.display();
     format!(
         "id = \"gw-01\"\nstate_dir = \"{dir}/state\"\nsocket = \"{dir}/agent.sock\"\nprovenance = \"simulated\"\n\n\
@@ -27,10 +27,10 @@ fn config(place: &Path, port: &str) -> String {
 }
 
 /// A running agent that is stopped politely, and killed if that fails.
-struct Agent(Child);
+pub(super) struct Agent(Child);
 
 impl Agent {
-    fn start(config: &Path) -> Self {
+    pub(super) fn start(config: &Path) -> Self {
         let mut child = Command::new(BINARY)
             .args(["run", "--config", config.to_str().unwrap()])
             .stdin(Stdio::null())
@@ -45,7 +45,7 @@ impl Agent {
         Self(child)
     }
 
-    fn stop(mut self) -> i32 {
+    pub(super) fn stop(mut self) -> i32 {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.0.wait().unwrap().code().unwrap()
