@@ -18,6 +18,8 @@ mod together;
 mod verdict;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod scenarios;
 
 pub use engine::{Engine, Input};

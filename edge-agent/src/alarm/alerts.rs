@@ -96,8 +96,9 @@ impl Engine {
 
     /// Whether the device still stands by it, as far as anybody has heard.
     pub(super) fn has_alert(&self, rule: Rule) -> bool {
-        let Rule::DeviceAlert { link, code, source, .. } = rule else { return false };
-        self.alerts.present.contains_key(&(link, code, source))
+        let Rule::DeviceAlert { link, code, source, is_technical } = rule else { return false };
+        let present = self.alerts.present.get(&(link, code, source));
+        present.is_some_and(|present| present.alert.technical == is_technical)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use super::rule::Rule;
 use super::verdict::{Finding, Hold, Verdict, Verdicts};
-use cotside_protocol::model::{Code, Decimal, LimitSide, Mono};
+use cotside_protocol::model::{Code, Decimal, LimitSide, Mono, parameter};
 use std::time::Duration;
 
 /// Breath rates: of the chest, of the airway, of CO2, and where a device does not say of what.
@@ -120,7 +120,11 @@ impl Engine {
             Part::Oxygen => &OXYGEN[..],
         };
         let Some(threshold) = self.part_below(part) else { return Sense::Fine };
-        let reading = codes.iter().find_map(|code| self.sources.fresh(now, &self.policy, *code).next());
+        let in_its_unit = |code: Code, ucum: &str| parameter(code).is_some_and(|row| row.ucum == ucum);
+        let reading = codes.iter().find_map(|code| {
+            let mut fresh = self.sources.fresh(now, &self.policy, *code);
+            fresh.find(|reading| in_its_unit(*code, reading.ucum))
+        });
         match reading {
             None => Sense::Unknown,
             Some(reading) if reading.value.to_f64() < threshold => {

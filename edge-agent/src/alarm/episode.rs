@@ -18,6 +18,8 @@ pub(super) struct Episode {
     limits: u64,
     onset_at: Wall,
     state: State,
+    /// The delay by what was heard last; the one in `finding` was told.
+    waits: Duration,
     acknowledged: Option<Acknowledged>,
     held: Option<Held>,
     /// Its value and words when it asked for attention last.
@@ -75,6 +77,7 @@ impl Episode {
             limits,
             onset_at: now.wall - now.mono.since(since),
             state,
+            waits: finding.delay,
             acknowledged: None,
             held: None,
             asked: (finding.value, finding.text.clone()),
@@ -87,13 +90,12 @@ impl Episode {
     /// Goes on with the life that a restart cut off. What a person had acknowledged stays so.
     pub(super) fn go_on(mut self, before: Before) -> Self {
         self.id = before.id;
-        self.version = before.version;
+        (self.version, self.attention) = (before.version, before.version);
         self.onset_at = before.onset_at;
         if let (State::Active { at }, Some(active_at)) = (&mut self.state, before.active_at) {
             *at = active_at;
         }
         if before.acknowledged.is_some() {
-            self.attention = before.version;
             self.asks = false;
         }
         self.acknowledged = before.acknowledged;
@@ -110,7 +112,7 @@ impl Episode {
     /// When something comes of time alone.
     pub(super) fn due_at(&self) -> Option<Mono> {
         match self.state {
-            State::Delaying { since } => Some(since + self.finding.delay),
+            State::Delaying { since } => Some(since + self.waits),
             _ => self.acknowledged.as_ref().map(|acknowledged| acknowledged.remind_at),
         }
     }
@@ -120,6 +122,7 @@ impl Episode {
         match self.state {
             State::Delaying { .. } if is_due => {
                 self.state = State::Active { at: now.wall };
+                self.finding.delay = self.waits;
                 self.ask();
             }
             State::Active { .. } | State::Latched { .. } if is_due => self.ask(),
@@ -142,6 +145,7 @@ impl Episode {
         if !matches!(self.state, State::Delaying { .. }) {
             finding.delay = self.finding.delay;
         }
+        self.waits = finding.delay;
         // The gravest that it has been: what comes back to that is no news.
         let is_graver = finding.weight > self.finding.weight;
         finding.weight = finding.weight.max(self.finding.weight);
@@ -157,7 +161,7 @@ impl Episode {
             self.is_changed = true;
             self.finding = finding;
         } else {
-            (self.finding.delay, self.finding.hold) = (finding.delay, finding.hold);
+            self.finding.hold = finding.hold;
         }
         if let State::Latched { at } = self.state {
             self.state = State::Active { at };

@@ -96,7 +96,9 @@ impl Engine {
     }
 
     fn reopen(&mut self, now: Now, rule: Rule, finding: Finding, before: Before, is_latched: bool) {
-        if let Rule::DeviceAlert { link, code, source, is_technical: technical } = rule {
+        if let Rule::DeviceAlert { link, code, source, is_technical: technical } = rule
+            && !is_latched
+        {
             let text = finding.text.strip_prefix(self.links.name(link)).unwrap_or(&finding.text);
             let text = DeviceText::new(text.trim_start_matches(": "));
             let (priority, phase) = (finding.priority, AlertPhase::Present);

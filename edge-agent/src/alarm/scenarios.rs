@@ -1,32 +1,11 @@
 //! Scenarios that a nurse can read and correct: `scenarios/*.txt`. Each says the clinical need that it serves, then what happens at
 //! the bed, then after `=>` every change of every alarm that it must bring. `BLESS=1` writes the changes that it brings now.
-//!
-//! ```text
-//! watch spo2 low 85 after 10s high [latching] [extreme] [hysteresis 2] [depth 15 after 2s]     what the bed's limits are
-//! watch apnoea after 20s accompanied 10s high    watch rate spo2 falls 15 within 60s medium
-//! watch combined hr 80 for 4s spo2 80 for 10s window 30s high
-//! +12s spo2 84          a value: 84! invalid, 84? questionable, 84a unit assumed, 84k in kPa, 84s a setting, 84t trend, 84e single,
-//!                       84d demonstration, 84l late by 20 s, -- none; `oximeter.spo2` of the other link, `spo2#2` of a second sensor
-//! +5s link silent words (live, down, connecting, wrong), oximeter.link ..; alert high ***BRADY, alert end ***BRADY, fault low LEADS OFF
-//! +5s hub|store|clock|refused|undelivered words or ok; limits-reset; turn-over; restart 30s (down for so long)
-//! +5s Ada acks limit-low [v2] (limit-low@85: of several that of this limit), resets limit-low, pauses 60s, unpauses, stands-by 600s, returns, accepts
-//! +60s                  time passes; `watch` after the first `+` is a new set of limits, `watch nothing` an empty one
-//! ```
-//!
-//! In what follows `=>`, a condition with an exclamation mark asks for attention anew.
 
-use super::{Act, Engine, Input, LinkCondition, Policy};
-use cotside_protocol::device::parse_duration;
-use cotside_protocol::model::{
-    Alarm, Alert, AlertPhase, Apnoea, Code, Combined, Condition, Decimal, Depth, DeviceText, Inactivation,
-    Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority, Quality, Rate, Site, Wall,
-    parameter,
-};
-use std::fmt::Write as _;
+pub(super) mod scene;
+
+use scene::Scene;
 use std::path::PathBuf;
-use std::time::Duration;
 
-pub(super) const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000) };
 const EXPECTED: &str = "=>";
 
 macro_rules! scenarios {
@@ -39,7 +18,112 @@ macro_rules! scenarios {
     };
 }
 
-include!("scenarios/list.rs");
+scenarios! {
+    a_bed_without_limits_is_silent_and_says_when_its_cable_is_out
+    a_blink_of_the_cable_is_no_alarm_and_a_break_is
+    a_clock_that_is_not_set_is_said_after_the_network_had_its_chance
+    a_desaturation_that_deepens_while_it_waits_waits_less
+    a_devices_alert_is_passed_on_with_its_own_words_and_priority
+    a_devices_alert_that_rises_asks_anew
+    a_devices_technical_fault_is_a_technical_alarm
+    a_fast_fall_alarms_before_the_limit_is_reached
+    a_fast_rise_alarms_and_ends_when_its_span_has_passed
+    a_latching_alarm_stays_until_a_person_has_seen_it
+    a_link_lost_in_a_pause_is_heard
+    a_lost_link_speaks_for_its_parameters_and_clears_nothing
+    a_part_that_alarmed_by_itself_joins_the_event
+    a_pause_can_be_ended_early
+    a_pause_of_breath_shorter_than_its_time_calls_nobody
+    a_pause_of_more_than_two_minutes_is_refused
+    a_short_dip_is_withdrawn_before_it_sounds
+    a_slow_fall_is_no_fast_one
+    a_third_part_asks_for_attention_though_the_event_was_acknowledged
+    a_value_above_its_limit_alarms
+    a_value_at_its_limit_is_within_it
+    a_value_below_its_limit_for_the_whole_delay_alarms_and_ends
+    a_value_that_dances_around_its_limit_is_one_alarm
+    a_ventilators_own_strokes_do_not_hide_an_apnoea
+    a_wider_limit_ends_the_alarm_that_it_no_longer_makes
+    an_acknowledged_latching_alarm_ends_by_itself
+    an_acknowledgement_silences_one_alarm_and_a_reminder_asks_again
+    an_airway_without_breath_is_an_apnoea_though_the_chest_moves
+    an_alarm_that_holds_cannot_be_reset
+    an_alarm_that_is_over_cannot_be_acknowledged
+    an_alert_outlives_its_link_and_a_person_ends_what_the_device_does_not_repeat
+    an_alert_that_the_device_repeats_after_a_break_goes_on
+    an_apnoea_that_comes_in_a_pause_is_heard_and_one_that_was_seen_is_silent
+    an_event_is_never_milder_than_its_parts
+    an_extreme_is_never_held_back_by_a_pause
+    an_extreme_limit_beside_an_ordinary_one_of_the_same_priority_alarms_at_once
+    another_set_of_limits_ends_the_alarms_of_the_old_one
+    another_set_with_the_same_limit_keeps_its_alarm
+    apnoea_bradycardia_and_desaturation_are_one_alarm
+    extremes_escalate_the_event
+    h10_a_bed_without_a_breath_signal_says_that_apnoea_is_not_monitored
+    h10_a_change_of_the_device_is_no_change_of_the_baby
+    h10_a_monitor_that_tells_of_apnoeas_watches_them
+    h11_a_continuous_value_older_than_ten_seconds_is_missed
+    h11_a_trend_never_alarms_as_if_continuous
+    h11_a_value_late_by_the_devices_own_clock_is_old_when_it_comes
+    h12_what_is_not_recorded_is_said_and_withdrawn
+    h13_demonstration_raises_no_limit_and_is_an_alarm_of_its_own_while_it_lasts
+    h15_a_limit_in_another_unit_is_said_not_to_be_applied
+    h15_a_setting_is_no_measurement
+    h15_an_assumed_unit_raises_no_limit
+    h16_the_second_to_acknowledge_sees_the_first
+    h1_a_heart_that_stops_alarms_at_once
+    h1_a_questionable_value_still_alarms
+    h1_a_value_that_turns_invalid_keeps_its_running_delay_and_is_then_missed
+    h1_an_episode_outlives_its_values
+    h1_an_invalid_value_says_why_it_is_missed
+    h1_breath_that_becomes_unknown_during_an_apnoea_keeps_it_running
+    h1_breath_that_stops_alarms_after_its_delay
+    h2_a_strange_device_is_called_out_at_once
+    h2_another_patient_ends_everything_of_the_last_one
+    h4_limits_that_were_refused_are_said
+    h4_limits_that_were_reset_are_said_until_a_nurse_accepts_them
+    h5_an_alarm_that_nobody_confirmed_is_told_at_the_bed_at_once
+    h6_a_higher_alarm_breaks_through_a_pause
+    h6_a_new_alarm_sounds_though_another_is_acknowledged
+    h6_an_acknowledged_value_that_worsens_by_ten_points_asks_anew
+    h6_an_acknowledgement_of_an_older_state_is_refused
+    h7_a_pause_silences_the_bed_and_ends_by_itself
+    h8_a_flood_of_alarms_is_said_and_none_is_lost
+    h8_losing_the_hub_starts_quietly_and_rises
+    h9_a_combined_event_survives_a_restart
+    h9_a_crash_loop_shorter_than_every_delay_still_alarms
+    h9_a_missing_value_is_still_missed_after_a_restart
+    h9_a_pause_survives_a_restart_and_never_its_end
+    h9_an_acknowledgement_survives_a_restart_and_its_reminder_too
+    h9_limits_that_were_reset_are_still_to_be_accepted_after_a_restart
+    h9_standby_and_what_is_latched_survive_a_restart
+    h9_what_was_alarming_over_a_restart_goes_on_as_the_same_alarm
+    h9_what_was_delaying_over_a_restart_alarms_at_once_if_it_still_holds
+    h9_what_was_delaying_over_a_restart_and_holds_no_more_is_on_record
+    limits_of_two_priorities_watch_one_value
+    one_cuff_measurement_alarms_at_once_and_stands_until_it_is_old
+    one_part_alone_is_no_event
+    parts_that_follow_within_the_window_belong_together
+    parts_too_far_apart_are_two_alarms
+    standby_ends_by_itself
+    standby_holds_back_no_extreme_no_apnoea_and_no_lost_link
+    standby_holds_back_the_patients_alarms_and_shows_them
+    standby_of_more_than_an_hour_is_refused
+    the_deeper_a_desaturation_the_shorter_the_wait
+    the_devices_apnoea_alert_is_the_apnoea_at_once
+    the_preferred_sensor_decides_while_it_is_fresh_and_the_other_takes_over
+    to_acknowledge_what_is_latched_ends_it
+    twenty_seconds_without_breath_are_an_apnoea
+    two_rows_for_one_side_are_one_alarm_with_the_shorter_wait
+    two_sensors_at_two_sites_alarm_for_themselves
+    what_has_not_yet_sounded_can_be_acknowledged_and_asks_again_when_it_sounds
+    what_was_latched_and_is_true_again_asks_anew_as_the_same_alarm
+    whoever_has_seen_the_graver_alarm_has_seen_the_milder
+    whoever_has_seen_the_milder_alarm_has_not_seen_the_graver
+    with_bradycardia_ten_seconds_without_breath_are_enough
+    within_the_hysteresis_no_alarm_begins
+    without_an_apnoea_rule_the_devices_apnoea_alert_is_passed_on_as_any_other
+}
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/alarm/scenarios")
@@ -78,291 +162,4 @@ fn every_scenario_has_a_test_a_need_a_timeline_and_an_expectation() {
     }
     assert_eq!(count, NAMES.len());
     assert!(count >= 60);
-}
-
-/// One bed and what is known of it.
-pub(super) struct Scene {
-    pub(super) engine: Engine,
-    set: LimitSet,
-    now: Now,
-    log: String,
-}
-
-impl Scene {
-    fn play(script: &str) -> String {
-        let mut lines: Vec<&str> = script
-            .lines()
-            .map(str::trim)
-            .skip_while(|line| !line.is_empty())
-            .filter(|line| !line.is_empty())
-            .collect();
-        let first = lines.iter().position(|line| line.starts_with('+')).unwrap_or(0);
-        let mut set = LimitSet::default();
-        lines.drain(..first).for_each(|line| watch(&mut set, line.strip_prefix("watch ").unwrap()));
-        let mut scene = Self { engine: engine(&set), set, now: START, log: String::new() };
-        for line in lines {
-            let (at, rest) = line.split_once(' ').unwrap_or((line, ""));
-            scene.pass(START.after(parse_duration(&at[1..]).unwrap()));
-            scene.step(rest.trim());
-            scene.drain();
-        }
-        if scene.log.is_empty() { "silence\n".to_owned() } else { scene.log }
-    }
-
-    /// Time alone, as the agent lets it pass.
-    fn pass(&mut self, to: Now) {
-        while let Some(due) = self.engine.deadline(self.now.mono).filter(|due| *due <= to.mono) {
-            self.now = self.now.after(due.since(self.now.mono).max(Duration::from_micros(1)));
-            self.engine.handle(self.now, Input::Timeout);
-            self.drain();
-        }
-        self.now = to;
-    }
-
-    fn step(&mut self, words: &str) {
-        let (place, words) = match words.split_once('.').filter(|(place, _)| *place == "oximeter") {
-            Some((_, rest)) => (1, rest),
-            None => (0, words),
-        };
-        let (what, rest) = words.split_once(' ').unwrap_or((words, ""));
-        let state = (rest != "ok").then_some(rest);
-        let input = match what {
-            "" => Input::Timeout,
-            "store" => Input::Store(state),
-            "clock" => Input::Clock(state),
-            "refused" => Input::LimitsRefused(state),
-            "undelivered" => Input::Undelivered(state),
-            "hub" => Input::Hub(state.map_or(Ok(()), Err)),
-            "limits-reset" => Input::LimitsReset(true),
-            "turn-over" => Input::TurnOver,
-            "link" => return self.link(place, rest),
-            "alert" | "fault" => return self.alert(place, what == "fault", rest),
-            "restart" => return self.restart(parse_duration(rest).unwrap()),
-            "watch" => {
-                self.set = LimitSet { version: self.set.version + 1, ..LimitSet::default() };
-                rest.split("; ").filter(|row| *row != "nothing").for_each(|row| watch(&mut self.set, row));
-                return self.engine.handle(self.now, Input::Limits(&self.set));
-            }
-            who if who.starts_with(char::is_uppercase) => return self.act(who, rest),
-            label => {
-                let numeric = numeric(label, rest);
-                return self.engine.handle(self.now, Input::Numeric { link: place, numeric: &numeric });
-            }
-        };
-        self.engine.handle(self.now, input);
-    }
-
-    fn link(&mut self, link: u8, words: &str) {
-        let (condition, words) = words.split_once(' ').unwrap_or((words, ""));
-        let condition = match condition {
-            "live" => LinkCondition::Live,
-            "silent" => LinkCondition::Silent,
-            "down" => LinkCondition::Down,
-            "wrong" => LinkCondition::WrongDevice,
-            "connecting" => LinkCondition::Settling,
-            other => panic!("{other}?"),
-        };
-        self.engine.handle(self.now, Input::Link { link, condition, words });
-    }
-
-    fn alert(&mut self, link: u8, technical: bool, words: &str) {
-        let (level, text) = words.split_once(' ').unwrap();
-        let alert = Alert {
-            code: text.bytes().map(u32::from).sum(),
-            source: None,
-            priority: priority(level).unwrap_or(Priority::High),
-            text: text.into(),
-            phase: if level == "end" { AlertPhase::Ended } else { AlertPhase::Present },
-            technical,
-        };
-        self.engine.handle(self.now, Input::Alert { link, alert: &alert });
-    }
-
-    /// The agent dies and starts again, knowing what it kept. Its monotonic clock is the machine's.
-    fn restart(&mut self, down: Duration) {
-        let kept = self.engine.kept();
-        self.now = self.now.after(down);
-        self.engine = engine(&self.set);
-        self.engine.resume(self.now, &kept);
-        let at = self.now.mono.since(START.mono).as_secs_f64();
-        writeln!(self.log, "+{at}s -- started again --").unwrap();
-    }
-
-    fn act(&mut self, who: &str, words: &str) {
-        let mut words = words.split(' ');
-        let (act, first) = (words.next().unwrap(), words.next().unwrap_or_default());
-        let span = || parse_duration(first).unwrap();
-        let (rule, limit) = first.split_once('@').map_or((first, None), |(rule, limit)| (rule, Some(limit)));
-        let is_meant = |alarm: &Alarm| {
-            alarm.rule == rule
-                && limit.is_none_or(|limit| alarm.limit.is_some_and(|is| is.to_string() == limit))
-        };
-        let open = self.engine.open().find(is_meant);
-        let version = words.next().map(|version| version[1..].parse().unwrap());
-        let episode = open.as_ref().map_or(cotside_protocol::model::EpisodeId(0), |alarm| alarm.episode);
-        let version = version.or(open.map(|alarm| alarm.version)).unwrap_or(1);
-        let act = match act {
-            "acks" => Act::Acknowledge { episode, version },
-            "resets" => Act::Reset { episode, version },
-            "pauses" => Act::PauseAudio(span()),
-            "unpauses" => Act::EndPause,
-            "stands-by" => Act::Standby(span(), "procedure".into()),
-            "returns" => Act::EndStandby,
-            "accepts" => Act::AcceptLimits,
-            other => panic!("{other}?"),
-        };
-        if let Err(refused) = self.engine.act(self.now, &DeviceText::new(who), &act) {
-            let at = self.now.mono.since(START.mono).as_secs_f64();
-            writeln!(self.log, "+{at}s {who} refused: {refused:?}").unwrap();
-        }
-    }
-
-    fn drain(&mut self) {
-        while let Some(alarm) = self.engine.poll() {
-            let at = self.now.mono.since(START.mono).as_secs_f64();
-            writeln!(self.log, "+{at}s {}", line(&alarm)).unwrap();
-        }
-    }
-}
-
-pub(super) fn engine(set: &LimitSet) -> Engine {
-    let preferences = vec![(Code(150_456), vec![1, 0])];
-    let mut engine =
-        Engine::new(Policy::default(), &["monitor", "oximeter"], set.clone(), preferences, 0xc0de);
-    let earlier = Now { mono: Mono(START.mono.0 - 10_000_001), ..START };
-    for link in [0, 1] {
-        engine.handle(earlier, Input::Link { link, condition: LinkCondition::Live, words: "" });
-    }
-    while engine.poll().is_some() {}
-    engine
-}
-
-/// One row of a set of limits.
-pub(super) fn watch(set: &mut LimitSet, row: &str) {
-    let words: Vec<&str> = row.split_whitespace().collect();
-    let after = |word: &str| words.iter().position(|of| *of == word).map(|at| words[at + 1]);
-    let span = |word: &str| after(word).map_or(Duration::ZERO, |text| parse_duration(text).unwrap());
-    let number = |text: &str| Decimal::parse(text).unwrap();
-    // The level is the last word that can be one: `low` is a side too.
-    let level = words.iter().rev().find_map(|word| priority(word)).unwrap_or_else(|| panic!("{row}?"));
-    match words[0] {
-        "apnoea" => {
-            let (after, accompanied) = (span("after"), span("accompanied"));
-            set.apnoea = Some(Apnoea { after, accompanied, priority: level });
-        }
-        "combined" => {
-            set.combined = Some(Combined {
-                bradycardia: (number(words[2]), parse_duration(words[4]).unwrap()),
-                desaturation: (number(words[6]), parse_duration(words[8]).unwrap()),
-                window: span("window"),
-                priority: level,
-            });
-        }
-        "rate" => set.rates.push(Rate {
-            code: code(words[1]),
-            side: if words[2] == "falls" { LimitSide::Low } else { LimitSide::High },
-            by: number(words[3]),
-            ucum: parameter(code(words[1])).unwrap().ucum,
-            within: span("within"),
-            priority: level,
-        }),
-        label => {
-            let side = if words[1] == "low" { LimitSide::Low } else { LimitSide::High };
-            let ucum = parameter(code(label)).unwrap().ucum;
-            let depth = words.iter().position(|word| *word == "depth").map(|at| Depth {
-                full: number(words[at + 1]),
-                delay: parse_duration(words[at + 3]).unwrap(),
-            });
-            set.limits.push(Limit {
-                delay: span("after"),
-                priority: level,
-                hysteresis: after("hysteresis").map_or(Decimal::new(0, 0), number),
-                depth,
-                latching: words.contains(&"latching"),
-                extreme: words.contains(&"extreme"),
-                ..Limit::plain(code(label), side, number(words[2]), ucum)
-            });
-        }
-    }
-}
-
-fn priority(word: &str) -> Option<Priority> {
-    let words = [
-        ("advisory", Priority::Advisory),
-        ("low", Priority::Low),
-        ("medium", Priority::Medium),
-        ("high", Priority::High),
-    ];
-    words.into_iter().find(|(of, _)| *of == word).map(|(_, priority)| priority)
-}
-
-fn code(label: &str) -> Code {
-    Code(match label {
-        "hr" => 147_842,
-        "pr" => 149_530,
-        "spo2" => 150_456,
-        "nibp" => 150_023,
-        "etco2" => 151_728,
-        "rr" => 151_578,
-        "awrr" => 151_570,
-        "vent-rr" => 151_586,
-        other => panic!("{other}?"),
-    })
-}
-
-pub(super) fn numeric(label: &str, text: &str) -> Numeric {
-    let (label, site) = match label.split_once('#') {
-        Some((label, number)) => (label, Site::Numbered(number.parse().unwrap())),
-        None => (label, Site::Unspecified),
-    };
-    let code = code(label);
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let marks = &text[digits.len()..];
-    let mut quality = Quality::GOOD;
-    for (mark, meaning) in [
-        ('!', Quality::INVALID),
-        ('?', Quality::QUESTIONABLE),
-        ('a', Quality::UCUM_ASSUMED),
-        ('d', Quality::DEMO),
-    ] {
-        if marks.contains(mark) {
-            quality = quality.with(meaning);
-        }
-    }
-    Numeric {
-        code,
-        site,
-        value: Decimal::parse(digits),
-        ucum: if marks.contains('k') { "kPa" } else { parameter(code).unwrap().ucum },
-        quality,
-        kind: if marks.contains('s') { Kind::Setting } else { Kind::Measurement },
-        pace: match marks {
-            "t" => Pace::Trend,
-            "e" => Pace::Episodic,
-            _ => Pace::Continuous,
-        },
-        device_at: None,
-        lag: if marks.contains('l') { Duration::from_secs(20) } else { Duration::ZERO },
-    }
-}
-
-fn line(alarm: &Alarm) -> String {
-    let condition = match alarm.condition {
-        Condition::Inactive => alarm.ended.map_or_else(String::new, |why| format!("over ({why:?})")),
-        condition => format!("{condition:?}").to_lowercase(),
-    };
-    let mark = if alarm.attention == alarm.version { "!" } else { "" };
-    let level = format!("{:?}", alarm.priority).to_lowercase();
-    let parts = alarm.parts.iter().map(DeviceText::as_str).collect::<Vec<_>>().join(", ");
-    let parts = if parts.is_empty() { parts } else { format!(" [{parts}]") };
-    let silent = match &alarm.inactivation {
-        Inactivation::Enabled => String::new(),
-        Inactivation::Acknowledged { by, .. } => format!(" | acknowledged by {by}"),
-        Inactivation::AudioPaused { until, by } => {
-            let until = (until.0 - START.wall.0) as f64 / 1e6;
-            format!(" | silent until +{until}s by {by}")
-        }
-    };
-    let (rule, version, text) = (alarm.rule, alarm.version, &alarm.text);
-    format!("{condition}{mark} {level} {rule} v{version}: {text}{parts}{silent}")
 }

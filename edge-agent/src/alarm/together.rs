@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 /// An acknowledged event asks anew for every so much deeper: SpO2 in points, heart rate in beats a minute.
 const STEP: [f64; 3] = [f64::INFINITY, 20.0, 10.0];
 
+/// No true value is so many steps deep.
+const STEPS_MAX: f64 = 100.0;
+
 #[derive(Debug, Default)]
 pub(super) struct Together {
     pub(super) spells: [Spell; 3],
@@ -154,7 +157,8 @@ impl Engine {
     /// How many steps deep below where the part begins.
     fn steps(&self, part: Part, run: &Run) -> u32 {
         let (Some(worst), Some(threshold)) = (run.worst, self.part_below(part)) else { return 0 };
-        if part == Part::Breath { 0 } else { ((threshold - worst.to_f64()) / STEP[part as usize]) as u32 }
+        let steps = (threshold - worst.to_f64()) / STEP[part as usize];
+        if part == Part::Breath { 0 } else { steps.clamp(0.0, STEPS_MAX) as u32 }
     }
 }
 
