@@ -16,27 +16,35 @@ const HTTP_PORT: u16 = 8480;
 /// `RestartSec` of the agent's unit file.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
-/// The limits of the demonstration: wide, and for no real baby.
+/// What an agent of the demonstration watches by until the hub has sent it the limits of the baby that lies there, and whenever it has
+/// lost them.
 const LIMITS: &str = r#"
 [[limit]]
 parameter = "HR"
-low = 90
-high = 205
-delay = "5s"
+low = 80
+high = 220
+delay = "0s"
+hysteresis = 2
 priority = "high"
+extreme = true
 
 [[limit]]
 parameter = "SpO2"
-low = 85
-delay = "8s"
+low = 80
+delay = "10s"
+hysteresis = 1
 priority = "high"
+extreme = true
 
 [[limit]]
 parameter = "RR"
 low = 20
-high = 90
-delay = "10s"
-priority = "medium"
+high = 80
+delay = "15s"
+
+[apnoea]
+
+[combined]
 "#;
 
 /// Runs until SIGINT or SIGTERM, or for `seconds`.
@@ -139,7 +147,10 @@ pub fn beds() -> Vec<BedPlan> {
         let begins = (0..40u32).map(move |n| f64::from(first + n * every));
         begins.map(move |begin_s| Episode { begin_s, length_s, what }).collect::<Vec<_>>()
     };
-    let baby = |name, gestation, day_of_life, weight_g| Some(Baby { name, gestation, day_of_life, weight_g });
+    let baby = |name, gestation, day_of_life, weight_g, oxygen| {
+        Some(Baby { name, gestation, day_of_life, weight_g, oxygen })
+    };
+    let (air, oxygen) = ("room-air", "supplemental");
     let plan = |number: u64, baby, devices: &[DevicePlan], script| BedPlan {
         bed: format!("{number:02}"),
         baby,
@@ -149,23 +160,28 @@ pub fn beds() -> Vec<BedPlan> {
         limits: LIMITS.to_owned(),
     };
     vec![
-        plan(1, baby("Thompson", (32, 4), 8, 1820), &[MONITOR], vec![]),
+        plan(1, baby("Thompson", (32, 4), 8, 1820, air), &[MONITOR], vec![]),
         plan(
             2,
-            baby("Okafor A", (26, 1), 21, 940),
+            baby("Okafor A", (26, 1), 21, 940, oxygen),
             &[MONITOR_LAN, OXIMETER],
             often(What::Apnoea, 25, 150, 26.0),
         ),
-        plan(3, baby("Okafor B", (26, 1), 21, 1020), &[MONITOR_LAN], vec![]),
-        plan(4, baby("Lindqvist", (29, 6), 3, 1310), &[MONITOR], often(What::Tachycardia, 40, 240, 45.0)),
-        plan(5, baby("Haddad", (34, 0), 2, 2100), &[DevicePlan { faults: noisy, ..MONITOR }], vec![]),
+        plan(3, baby("Okafor B", (26, 1), 21, 1020, oxygen), &[MONITOR_LAN], vec![]),
+        plan(
+            4,
+            baby("Lindqvist", (29, 6), 3, 1310, air),
+            &[MONITOR],
+            often(What::Tachycardia, 40, 240, 45.0),
+        ),
+        plan(5, baby("Haddad", (34, 0), 2, 2100, air), &[DevicePlan { faults: noisy, ..MONITOR }], vec![]),
         plan(
             6,
-            baby("Moreau", (24, 5), 40, 1110),
+            baby("Moreau", (24, 5), 40, 1110, oxygen),
             &[GATEWAY, OXIMETER],
             often(What::Desaturation, 60, 200, 30.0),
         ),
-        plan(7, baby("Sato", (31, 2), 11, 1550), &[MONITOR_LAN, GATEWAY], vec![]),
-        plan(8, baby("Novak", (33, 3), 5, 1940), &[DevicePlan { faults: loose, ..MONITOR }], vec![]),
+        plan(7, baby("Sato", (31, 2), 11, 1550, air), &[MONITOR_LAN, GATEWAY], vec![]),
+        plan(8, baby("Novak", (33, 3), 5, 1940, air), &[DevicePlan { faults: loose, ..MONITOR }], vec![]),
     ]
 }

@@ -30,7 +30,7 @@ pub struct BedPlan {
     pub seed: u64,
     pub script: Vec<Episode>,
     pub devices: Vec<DevicePlan>,
-    /// TOML of `[[limit]]` tables.
+    /// TOML of `[[limit]]` tables and the like: in force until the hub sends a set.
     pub limits: String,
 }
 
@@ -40,6 +40,8 @@ pub struct Baby {
     pub gestation: (u8, u8),
     pub day_of_life: u16,
     pub weight_g: u16,
+    /// `room-air`, `supplemental` or `unknown`.
+    pub oxygen: &'static str,
 }
 
 #[derive(Clone)]
@@ -305,6 +307,7 @@ fn admission(baby: &Baby, clock: &Clock) -> serde_json::Value {
         "birth_date": &born.to_string()[..10],
         "gestational_age": { "weeks": baby.gestation.0, "days": baby.gestation.1 },
         "weight_g": baby.weight_g,
+        "oxygen": baby.oxygen,
     })
 }
 

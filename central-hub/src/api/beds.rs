@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::{Context, Peer};
 use crate::limits::run::OXYGEN;
-use crate::people::{Act, Admission, Looker, OXYGEN_WORDS, Particulars, Patient, Who};
+use crate::people::{Act, Admission, Looker, OXYGEN_WORDS, Particulars, Patient, Transfer, Who};
 use crate::unit::view::BedView;
 use anyhow::{Context as _, Result};
 use axum::extract::{Path, State};
@@ -16,6 +16,11 @@ use serde::Deserialize;
 const NO_BED: Problem = Problem::not_found("There is no such bed in this unit.");
 pub(super) const NOBODY: Problem =
     Problem::new(StatusCode::CONFLICT, "bed-available", "Nobody lies in this bed.");
+const OCCUPIED: Problem = Problem::new(
+    StatusCode::CONFLICT,
+    "bed-occupied",
+    "Another patient lies in this bed. Discharge comes first.",
+);
 const NO_UNIT: Problem = Problem::not_found("There is no such unit.");
 
 pub(super) async fn list_units(State(context): State<Context>) -> Response {
@@ -76,19 +81,15 @@ pub(super) async fn admit(
         let who = act.who.clone();
         let outcome = hub.people.admit(&hub.live, &place, patient, act).await?;
         match outcome {
-            Admission::Admitted => hub.limits.patient_changed(&place, &who, "admission").await?,
-            Admission::Corrected => hub.limits.patient_changed(&place, &who, "patient corrected").await?,
+            Admission::Admitted => hub.limits.patient_changed(&place, &who, "admission").await,
+            Admission::Corrected => hub.limits.patient_changed(&place, &who, "patient corrected").await,
             Admission::BedOccupied | Admission::Elsewhere(_) => {}
         }
         Ok(outcome)
     };
     match to_the_end(admit).await? {
         Admission::Admitted | Admission::Corrected => Ok(context.answer(find(&context, &bed).await?)),
-        Admission::BedOccupied => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "bed-occupied",
-            "Another patient lies in this bed. Discharge comes first.",
-        )),
+        Admission::BedOccupied => Err(OCCUPIED),
         Admission::Elsewhere(bed) => Err(Problem::new(
             StatusCode::CONFLICT,
             "patient-elsewhere",
@@ -111,7 +112,7 @@ pub(super) async fn discharge(
         let who = act.who.clone();
         let done = hub.people.discharge(&hub.live, &place, act).await?;
         if done {
-            hub.limits.patient_changed(&place, &who, "discharge").await?;
+            hub.limits.patient_changed(&place, &who, "discharge").await;
         }
         Ok(done)
     };
@@ -119,6 +120,42 @@ pub(super) async fn discharge(
         return Err(NOBODY);
     }
     Ok(context.answer(find(&context, &bed).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Move {
+    to: String,
+    /// What was changed for this patient goes along; otherwise the new stay begins with its profile.
+    #[serde(default)]
+    keep_limits: bool,
+}
+
+pub(super) async fn transfer(
+    State(context): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Extension(who): Extension<Who>,
+    Path(bed): Path<String>,
+    Json(typed): Json<Move>,
+) -> Result<Response, Problem> {
+    find(&context, &bed).await?;
+    find(&context, &typed.to).await?;
+    let act = Act { at: context.clock.now().wall, who: who.name, address: peer.address };
+    let (hub, from, Move { to, keep_limits }) = (context.clone(), bed, typed);
+    let place = to.clone();
+    let transfer = async move {
+        let who = act.who.clone();
+        let outcome = hub.people.transfer(&hub.live, &from, &place, act).await?;
+        if outcome == Transfer::Done {
+            hub.limits.transferred(&from, &place, &who, keep_limits).await;
+        }
+        Ok(outcome)
+    };
+    match to_the_end(transfer).await? {
+        Transfer::Done => Ok(context.answer(find(&context, &to).await?)),
+        Transfer::NobodyThere => Err(NOBODY),
+        Transfer::BedOccupied => Err(OCCUPIED),
+    }
 }
 
 /// What changes during a stay.
@@ -146,7 +183,7 @@ pub(super) async fn amend(
         let who = act.who.clone();
         let done = hub.people.breathes(&hub.live, &place, oxygen, act).await?;
         if done {
-            hub.limits.patient_changed(&place, &who, OXYGEN).await?;
+            hub.limits.patient_changed(&place, &who, OXYGEN).await;
         }
         Ok(done)
     };

@@ -57,6 +57,7 @@ fn routes(context: Context) -> Routes {
         .put("/api/v1/beds/{bed}/patient", beds::admit, AdmitPatients)
         .patch("/api/v1/beds/{bed}/patient", beds::amend, AdmitPatients)
         .delete("/api/v1/beds/{bed}/patient", beds::discharge, AdmitPatients)
+        .post("/api/v1/beds/{bed}/transfer", beds::transfer, AdmitPatients)
         .get("/api/v1/beds/{bed}/limits", limits::show, ViewUnit)
         .put("/api/v1/beds/{bed}/limits", limits::replace, SetLimits)
         .patch("/api/v1/beds/{bed}/limits", limits::merge, SetLimits)

@@ -5,6 +5,7 @@ mod check;
 mod completeness;
 mod enroll;
 mod events;
+mod limits;
 mod quickstart;
 mod serve;
 mod stations;
@@ -53,6 +54,8 @@ enum Command {
     Events(events::Arguments),
     /// Is the record of a day complete, and what is missing why? Ends with 1 if a second is unexplained
     Completeness(completeness::Arguments),
+    /// What the beds are to alarm at, the profiles, and whether a profile is sound
+    Limits(limits::Arguments),
     /// Check the configuration, the certificates and the store, as a start would
     Check(File),
     /// Print an example configuration with every key explained
@@ -86,6 +89,7 @@ pub fn run(line: Line) -> Exit {
         Command::Stations(arguments) => stations::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Completeness(arguments) => completeness::run(&arguments),
+        Command::Limits(arguments) => limits::run(&arguments),
         Command::Check(file) => check::run(&file),
         Command::Describe => say(&hub::describe()),
     };

@@ -22,6 +22,8 @@ pub struct Resolved {
     pub lines: Vec<Line>,
     /// What the profile has and is switched off.
     pub off: Vec<(Limit, i64)>,
+    /// The changes that switched it off, by position.
+    off_by: Vec<usize>,
     /// Changes by position that do not fit, and why.
     pub aside: Vec<(usize, String)>,
 }
@@ -44,6 +46,11 @@ impl Line {
 }
 
 impl Resolved {
+    /// Whether a change makes any difference.
+    pub fn has_effect(&self, change: usize) -> bool {
+        self.off_by.contains(&change) || self.lines.iter().any(|line| line.change == Some(change))
+    }
+
     /// What is other than in the profile, in words.
     pub fn deviations(&self) -> Vec<String> {
         let changed = self.lines.iter().filter(|line| line.is_changed()).map(|line| {
@@ -99,14 +106,15 @@ pub fn resolve(
                 .unwrap_or_default();
         }
         if wrong.is_empty() {
-            return Resolved { set, lines, off, aside };
+            let (off, off_by) = off.into_iter().map(|(limit, until, by)| ((limit, until), by)).unzip();
+            return Resolved { set, lines, off, off_by, aside };
         }
         skipped.extend(wrong.iter().map(|(at, _)| *at));
         aside.extend(wrong);
     }
 }
 
-type Applied = (Vec<Line>, Vec<(Limit, i64)>, Vec<(usize, String)>);
+type Applied = (Vec<Line>, Vec<(Limit, i64, usize)>, Vec<(usize, String)>);
 
 fn apply(
     profile: &Profile,
@@ -133,7 +141,7 @@ fn apply(
                 Err("an extreme cannot be switched off".to_owned())
             }
             Some(at) if is_off => {
-                off.push((lines.remove(at).limit, change.off_until_ms.unwrap_or_default()));
+                off.push((lines.remove(at).limit, change.off_until_ms.unwrap_or_default(), number));
                 Ok(())
             }
             Some(at) => alter(profile, &mut lines[at], number, change),

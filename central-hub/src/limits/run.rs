@@ -144,6 +144,19 @@ struct Draft {
     resolved: Resolved,
 }
 
+impl Draft {
+    /// What is changed to what the profile says anyway is no change: it follows the profile.
+    fn without_idle_changes(mut self) -> Self {
+        let resolved = &self.resolved;
+        let mut at = 0;
+        self.changes.limits.retain(|_| {
+            at += 1;
+            resolved.has_effect(at - 1)
+        });
+        self
+    }
+}
+
 impl Limits {
     /// Reads the profiles and what each bed was to have.
     pub async fn open(
@@ -213,6 +226,9 @@ impl Limits {
         if let Ok(profiles) = loaded.await {
             *lock(&self.0.profiles) = Arc::new(profiles);
         }
+        if let Err(error) = self.heal().await {
+            tracing::error!(error = format!("{error:#}"), "who lies where cannot be read");
+        }
         for (bed, wanted) in self.beds() {
             if wanted.stay.is_some()
                 && let Err(error) = self.renew(&bed).await
@@ -220,6 +236,23 @@ impl Limits {
                 tracing::error!(bed, error = format!("{error:#}"), "the limits of a bed cannot be renewed");
             }
         }
+    }
+
+    /// Whoever came or left while the store was in trouble.
+    async fn heal(&self) -> Result<()> {
+        let stays = self.0.store.read(people::stays).await?;
+        let id = |stay: &Stay| stay.id.clone();
+        let mut beds: Vec<String> = stays.iter().map(|stay| stay.bed.clone()).collect();
+        beds.extend(self.beds().into_keys());
+        beds.sort();
+        beds.dedup();
+        for bed in beds {
+            let lies = stays.iter().find(|stay| stay.bed == bed).map(id);
+            if self.wanted(&bed).stay.as_ref().map(id) != lies {
+                self.turn(&bed, NOBODY, "admission", None).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells the unit what has changed of how far each bed's set has come.
@@ -239,14 +272,30 @@ impl Limits {
     }
 
     /// Somebody came to the bed or left it, or what is known of the patient was corrected. The agent is told at once who lies there.
-    pub async fn patient_changed(&self, bed: &str, author: &str, reason: &str) -> Result<()> {
+    /// What cannot be done now is done when the beds are looked at next.
+    pub async fn patient_changed(&self, bed: &str, author: &str, reason: &str) {
+        if let Err(error) = self.turn(bed, author, reason, None).await {
+            tracing::error!(bed, error = format!("{error:#}"), "the limits of a bed wait");
+        }
+    }
+
+    /// The patient of one bed lies in another now. What was changed for this patient goes along only if a person said so.
+    pub async fn transferred(&self, from: &str, to: &str, author: &str, keep: bool) {
+        let changes = keep.then(|| self.wanted(from).changes);
+        self.patient_changed(from, author, "transfer").await;
+        if let Err(error) = self.turn(to, author, "transfer", changes).await {
+            tracing::error!(bed = to, error = format!("{error:#}"), "the limits of a bed wait");
+        }
+    }
+
+    async fn turn(&self, bed: &str, author: &str, reason: &str, carried: Option<Changes>) -> Result<()> {
         let _turn = self.0.turn.lock().await;
         let place = bed.to_owned();
         let stay = self.0.store.read(move |store| people::stay(store, &place)).await?;
         self.change_bed(bed, |wanted| {
             let is_new = wanted.stay.as_ref().map(|stay| &stay.id) != stay.as_ref().map(|stay| &stay.id);
             if is_new {
-                wanted.changes = Changes::default();
+                wanted.changes = carried.unwrap_or_default();
                 wanted.was_in_force = false;
             }
             wanted.stay.clone_from(&stay);
@@ -258,10 +307,9 @@ impl Limits {
         let now = self.0.clock.now().wall;
         let is_same_stay = wanted.issue.as_ref().is_some_and(|issue| issue.stay == stay.id);
         // A corrected birth is another age than the one that was accepted; what the patient breathes is not.
-        let of_now = stay.circumstances(now).pma_days;
         let pma_days = match &wanted.issue {
             Some(issue) if is_same_stay && reason == OXYGEN => issue.pma_days,
-            _ => of_now,
+            _ => stay.circumstances(now).pma_days,
         };
         let draft = self.draft(stay, wanted.changes.clone(), pma_days, now);
         if !is_same_stay || self.differs(&wanted, &draft) {
@@ -320,6 +368,7 @@ impl Limits {
         if !wrong.is_empty() {
             return Err(Refused::Wrong(wrong));
         }
+        let draft = draft.without_idle_changes();
         let reason = if asked.reason.is_empty() { "changed" } else { &asked.reason };
         self.append(bed, draft, who, reason, now).await?;
         self.tell().await?;

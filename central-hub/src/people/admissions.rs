@@ -174,6 +174,39 @@ pub(super) fn discharge(connection: &Connection, bed: &str, act: &Act) -> rusqli
     Ok(patient.is_some())
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    Done,
+    NobodyThere,
+    /// Somebody lies in the other bed.
+    BedOccupied,
+}
+
+/// The patient of one bed lies in another from now on: one stay ends, the next begins.
+pub(super) fn transfer(
+    connection: &Connection,
+    from: &str,
+    to: &str,
+    act: &Act,
+) -> rusqlite::Result<Transfer> {
+    let lies = "SELECT patient, oxygen FROM admissions WHERE bed = ?1 AND to_us IS NULL";
+    let of = |bed: &str| -> rusqlite::Result<Option<(i64, String)>> {
+        connection.query_row(lies, [bed], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    };
+    let Some((patient, oxygen)) = of(from)? else { return Ok(Transfer::NobodyThere) };
+    if of(to)?.is_some() {
+        return Ok(Transfer::BedOccupied);
+    }
+    discharge(connection, from, act)?;
+    connection.execute(
+        "INSERT INTO admissions(bed, patient, from_us, stay, oxygen)
+         VALUES(?1, ?2, ?3, lower(hex(randomblob(8))), ?4)",
+        (to, patient, act.at.0, oxygen),
+    )?;
+    audit::append(connection, act, "admit by transfer", Some(to), Some(patient))?;
+    Ok(Transfer::Done)
+}
+
 /// When a patient last came to the bed or left it: what was measured before is another's.
 pub fn turned_over(connection: &Connection, bed: &str) -> rusqlite::Result<Option<Wall>> {
     connection

@@ -14,7 +14,7 @@ mod run;
 mod sessions;
 mod users;
 
-pub use admissions::{Admission, Stay, stay, stays, turned_over};
+pub use admissions::{Admission, Stay, Transfer, stay, stays, turned_over};
 pub use audit::{Act, by_operator, first_break};
 pub use date::Date;
 pub use patient::{OXYGEN_WORDS, Particulars, Patient};

@@ -1,6 +1,6 @@
 //! People against the store: logging in and out, admitting and discharging, off the async threads.
 
-use super::admissions::{self, Admission};
+use super::admissions::{self, Admission, Transfer};
 use super::audit::{self, Act};
 use super::lockout::Lockout;
 use super::passwords;
@@ -208,6 +208,21 @@ impl People {
         let (outcome, lies_there) = written.await?;
         if matches!(outcome, Admission::Admitted | Admission::Corrected) {
             live.turn_over(bed, lies_there).await?;
+        }
+        Ok(outcome)
+    }
+
+    pub async fn transfer(&self, live: &Live, from: &str, to: &str, act: Act) -> Result<Transfer> {
+        let _turn = self.turn_over.lock().await;
+        let (left, place) = (from.to_owned(), to.to_owned());
+        let written = self.store.write(move |store| {
+            let outcome = admissions::transfer(store, &left, &place, &act)?;
+            Ok((outcome, admissions::lies_in(store, &place)?))
+        });
+        let (outcome, lies_there) = written.await?;
+        if outcome == Transfer::Done {
+            live.turn_over(from, None).await?;
+            live.turn_over(to, lies_there).await?;
         }
         Ok(outcome)
     }

@@ -6,6 +6,7 @@ mod access;
 mod browser;
 mod confidential;
 mod hub;
+mod limits;
 mod live;
 mod patients;
 mod record;
