@@ -80,7 +80,7 @@ function bed(index, began, calm, hostile) {
   })
   const alarms = (now) => {
     if (story === 'desaturating') return [alarm(1, 'high', 150456, 'SpO2 71 < 85', began - 19_000), alarm(2, 'high', 147842, 'HR 78 < 100', began - 11_000, { recorded: false })]
-    if (story === 'tachycardic') return [alarm(3, 'medium', 147842, 'HR 204 > 200', began - 41_000)]
+    if (story === 'tachycardic') return [alarm(3, 'medium', 147842, hostile ? 'HR 204 <img src=x onerror=alert(1)>' : 'HR 204 > 200', began - 41_000)]
     if (story === 'stale') return [alarm(4, 'low', 151578, 'RESP LEAD OFF', began - 130_000, { kind: 'technical' })]
     if (story === 'acknowledged') return [alarm(6, 'medium', 147842, 'HR 96 < 100', began - 95_000, { inactivation: { state: 'acknowledged', by: 'K. Lund', at_us: (began - 60_000) * 1000 } })]
     if (story === 'latched') return [alarm(7, 'high', null, 'APNOEA 24 s', began - 31_000, { condition: 'latched', parts: ['Apnea 24 s', 'HR 68', 'SpO2 74'] })]

@@ -9,7 +9,7 @@ import { isStation, silentBecause } from './monitor'
 import { framesPerSecond, now } from './pulse'
 import { openSoundCheck } from './soundcheck'
 import { counted } from './receipts'
-import { audio, heardByPerson, sounding } from './speaker'
+import { audio, heardByPerson, hung, sounding } from './speaker'
 import { standing } from './station'
 import { WAVE_DELAY_MS } from './sweep'
 import { Bell } from './symbols'
@@ -87,7 +87,7 @@ function StationWords(): VNode {
       station <b>{standing.value.is === 'station' ? standing.value.station.name : ''}</b>
       {' · '}
       {told !== null && !told.counts && silent === null && <b>DOES NOT COUNT: {told.why} · </b>}
-      <button type="button" class="sound" data-audio={audio.value} data-sounding={sounding.value} onClick={openSoundCheck}>
+      <button type="button" class="sound" data-audio={audio.value} data-hung={hung.value === null ? undefined : `${Math.round(hung.value.ms / 1000)} s, ${hung.value.sounded ? 'sounded' : 'silent'}`} data-sounding={sounding.value} onClick={openSoundCheck}>
         <Bell crossed={silent !== null} />
         {silent !== null ? <b>SOUND OFF</b> : <b>{known ? 'sound on' : 'SOUND UNVERIFIED'}</b>}
       </button>

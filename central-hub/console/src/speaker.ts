@@ -11,6 +11,8 @@ export type SelfTest = 'passed' | 'failed' | 'none'
 export const audio = signal<AudioState>('off')
 export const selfTest = signal<SelfTest>('none')
 export const sounding = signal<Sounding>('none')
+// How long this page last hung, and whether its dead man was heard meanwhile.
+export const hung = signal<{ ms: number; sounded: boolean } | null>(null)
 // performance.now() at which a person said that they heard the test.
 export const heardByPerson = signal<number | null>(null)
 
@@ -34,6 +36,7 @@ let playing: Playing | null = null
 let deadMan: Playing | null = null
 let deadManTone: Sounding = 'none'
 let rearmedAt = -Infinity
+let supervisedAt = Infinity
 let clockSeen = { audio: -1, at: 0 }
 // Since when the ear should have heard something, and whether it has, in this round of the pattern.
 let round = { since: 0, loudest: 0 }
@@ -125,7 +128,10 @@ export function armDeadMan(tone: Sounding): void {
 
 // Four times a second: is the clock running, does what is played come out, is the dead man held back?
 export function supervise(at: number): void {
-  if (context === null || out === null) return
+  const away = at - supervisedAt
+  supervisedAt = at
+  if (context === null || out === null || ear === null) return
+  if (away > DEAD_MAN_S * 1000 && deadMan !== null) hung.value = { ms: away, sounded: level(ear) > SILENCE_RMS }
   look()
   if (audio.value !== 'running') return
   listenIn(at)

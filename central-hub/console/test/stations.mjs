@@ -189,6 +189,72 @@ test('the life of an alarm is told from onset to end', async () => {
   })
 })
 
+test('where the browser holds sound back the screen says so over everything, does not count, and one touch starts it', async () => {
+  const strict = await launch('--autoplay-policy=document-user-activation-required')
+  const hub = await startFakeHub({ beds: 2 })
+  try {
+    const context = await strict.newContext({ viewport: { width: 1920, height: 1080 } })
+    const paired = await context.newPage()
+    await becomeStation(paired, hub)
+    await paired.close()
+    const page = await context.newPage()
+    await page.goto(hub.url)
+    await page.waitForSelector('.overlay .great')
+    assert.match((await page.textContent('.overlay')) ?? '', /silent until somebody touches it.*supplements the alarms/)
+    assert.match((await page.textContent('.notices')) ?? '', /SOUND OFF.*does not count as a station/)
+    const from = hub.people.receipts.length
+    await until(() => hub.people.receipts.length > from + 1, 'no receipts')
+    assert.deepEqual([hub.people.receipts.at(-1).audio, hub.people.receipts.at(-1).sounding], ['suspended', 'none'])
+    await page.click('.overlay .great')
+    await page.click('.sheet .great:not([disabled])')
+    await until(() => hub.people.receipts.at(-1).audio === 'running' && hub.people.receipts.at(-1).sounding === 'high', 'it does not sound')
+    await page.waitForFunction(() => !/SOUND OFF/.test(document.body.textContent ?? ''))
+  } finally {
+    await strict.close()
+    hub.close()
+  }
+})
+
+test('a page that is hidden says so at once and proves no bed', async () => {
+  await station({ beds: 2 }, async (page, hub) => {
+    await until(() => '02' in (hub.people.receipts.at(-1)?.beats ?? {}), 'nothing was proved')
+    await page.evaluate(() => {
+      Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })
+      document.dispatchEvent(new Event('visibilitychange'))
+    })
+    await until(() => hub.people.receipts.at(-1).visible === false, 'it is still called visible')
+    assert.deepEqual(hub.people.receipts.at(-1).beats, {})
+  })
+})
+
+test('a page that hangs sounds by itself: the audio clock does what nobody took back', async () => {
+  await station({ beds: 2, calm: true }, async (page, hub) => {
+    await until(() => hub.people.receipts.at(-1)?.sounding === 'none', 'a calm unit sounds')
+    await page.waitForTimeout(1_500)
+    await page.evaluate(() => {
+      const end = performance.now() + 6_600
+      while (performance.now() < end);
+    })
+    await page.waitForSelector('footer .sound[data-hung*="sounded"]', { timeout: 5_000 })
+  })
+})
+
+test('hostile text stays text in sheets, limits, admission and the alarms there were', async () => {
+  await station({ beds: 4, hostile: true }, async (page) => {
+    await page.keyboard.press('4')
+    await page.keyboard.press('a')
+    await page.waitForSelector('.sheet')
+    assert.match((await page.textContent('.sheet')) ?? '', /<img src=x onerror=alert\(1\)>/)
+    await page.keyboard.press('Escape')
+    for (const [key, seen] of [['l', '.limitlist td'], ['m', '.form input'], ['h', '.review tbody tr']]) {
+      await page.keyboard.press(key)
+      await page.waitForSelector(seen)
+      assert.equal(await page.$('#app img, #app [onerror]'), null)
+      await page.keyboard.press('Escape')
+    }
+  })
+})
+
 test('a page without a station’s key says that it is a remote view and gives no receipts', async () => {
   const hub = await startFakeHub({ beds: 4 })
   const page = await browser.newPage()
