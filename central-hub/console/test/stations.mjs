@@ -198,10 +198,13 @@ test('where the browser holds sound back the screen says so over everything, doe
     await becomeStation(paired, hub)
     await paired.close()
     const page = await context.newPage()
-    await page.goto(hub.url)
-    await page.waitForSelector('.overlay .great')
-    assert.match((await page.textContent('.overlay')) ?? '', /silent until somebody touches it.*supplements the alarms/)
-    assert.match((await page.textContent('.notices')) ?? '', /SOUND OFF.*does not count as a station/)
+    // Playwright looks at pages as if a person had touched them; this session does not.
+    const devtools = await context.newCDPSession(page)
+    const text = async (selector) => (await devtools.send('Runtime.evaluate', { expression: `document.querySelector('${selector}')?.textContent ?? ''` })).result.value
+    await devtools.send('Page.navigate', { url: hub.url })
+    await until(async () => /Start monitoring/.test(await text('.overlay')), 'nothing asks for a touch')
+    assert.match(await text('.overlay'), /silent until somebody touches it.*supplements the alarms/)
+    assert.match(await text('.notices'), /SOUND OFF.*does not count as a station/)
     const from = hub.people.receipts.length
     await until(() => hub.people.receipts.length > from + 1, 'no receipts')
     assert.deepEqual([hub.people.receipts.at(-1).audio, hub.people.receipts.at(-1).sounding], ['suspended', 'none'])
