@@ -219,6 +219,8 @@ impl Bed {
         kept.unwritten().for_each(|gap| self.gap(now, gap, true));
         self.resume_orders(now, kept.orders, kept.orders_lost);
         self.engine.resume(now, &kept.episodes);
+        // Of two texts, written one after the other, the orders' word on the limits is the one that holds.
+        self.say_reset(now);
         self.kept = self.engine.kept();
     }
 

@@ -62,7 +62,6 @@ impl Bed {
             }
         }
         self.orders.is_reset |= is_lost;
-        self.say_reset(now);
     }
 
     /// Which bed this agent serves. Another one than before is another baby's.
@@ -192,7 +191,7 @@ impl Bed {
     }
 
     /// At a bed where nobody lies it concerns nobody.
-    fn say_reset(&mut self, now: Now) {
+    pub(super) fn say_reset(&mut self, now: Now) {
         let is_empty = self.orders.stay.as_ref().is_some_and(|stay| stay.id.is_none());
         self.engine.handle(now, Alarming::LimitsReset(self.orders.is_reset && !is_empty));
     }

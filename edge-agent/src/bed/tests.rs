@@ -33,7 +33,11 @@ impl Scene {
     }
 
     fn begin(setup: Setup) -> Self {
-        let mut scene = Self { bed: Bed::new(setup, START), now: START, out: Vec::new() };
+        Self::begin_at(START, setup)
+    }
+
+    fn begin_at(now: Now, setup: Setup) -> Self {
+        let mut scene = Self { bed: Bed::new(setup, now), now, out: Vec::new() };
         scene.state(LinkState::Live, 0);
         scene.pass(0);
         scene.out.clear();

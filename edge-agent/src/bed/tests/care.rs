@@ -437,3 +437,43 @@ fn an_agent_that_is_moved_to_another_bed_takes_nothing_with_it() {
     assert_eq!((snapshot.bed.as_deref(), snapshot.limits.version, snapshot.stay), (Some("02"), 0, None));
     assert_eq!(scene.alarm("limit-low"), None);
 }
+
+#[test]
+fn h9_a_restart_in_the_middle_of_an_alarm_keeps_what_people_said_of_it() {
+    let mut scene = served();
+    let alarm = scene.bradycardia();
+    let act = Act::Acknowledge { episode: alarm.episode.clone(), version: alarm.version };
+    assert_eq!(scene.order(1, act), Outcome::Done);
+    let acknowledged = scene.kept();
+    let mut next =
+        Scene::begin_at(scene.now, Setup { has_hub: true, kept: acknowledged, ..Scene::setup(&["monitor"]) });
+    next.event(Event::Numeric(hr(60)));
+    let held = next.alarm("limit-low").expect("what still holds alarms at once");
+    assert_eq!(held.condition, Condition::Active);
+    assert!(
+        matches!(&held.inactivation, Inactivation::Acknowledged { by, .. } if by == "Nurse A"),
+        "{held:?}"
+    );
+
+    let mut paused = served();
+    assert_eq!(paused.order(1, Act::PauseAudio { seconds: 100 }), Outcome::Done);
+    let kept = paused.kept();
+    let mut next = Scene::begin_at(paused.now, Setup { has_hub: true, kept, ..Scene::setup(&["monitor"]) });
+    assert!(next.bed.snapshot(next.now).pause.is_some(), "a pause goes on");
+    next.pass(101_000);
+    assert_eq!(next.bed.snapshot(next.now).pause, None, "and never outlives its end");
+}
+
+#[test]
+fn h16_of_two_who_acknowledge_at_once_the_second_sees_the_first() {
+    let mut scene = served();
+    let alarm = scene.bradycardia();
+    let act = || Act::Acknowledge { episode: alarm.episode.clone(), version: alarm.version };
+    assert_eq!(scene.order(1, act()), Outcome::Done);
+    let first = scene.alarm("limit-low").unwrap();
+    let second = Command { by: "Nurse B".into(), ..scene.command(2, act()) };
+    scene.send(second);
+    let both = scene.alarm("limit-low").unwrap();
+    assert_eq!(both.inactivation, first.inactivation, "one acknowledgement, of one person");
+    assert!(matches!(&both.inactivation, Inactivation::Acknowledged { by, .. } if by == "Nurse A"));
+}
