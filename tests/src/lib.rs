@@ -5,6 +5,7 @@ pub mod bad_hub;
 pub mod bad_store;
 pub mod bench;
 pub mod broker;
+pub mod burden;
 pub mod cable_out;
 pub mod completeness;
 pub mod corpora;

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod backlog;
 pub mod bare;
+pub mod burden;
 pub mod codec;
 pub mod crowd;
 pub mod decoders;

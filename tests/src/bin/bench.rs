@@ -42,6 +42,10 @@ fn main() -> Result<()> {
         bench::codec::run(&clock, figures);
         Ok(())
     })?;
+    sections.run("burden", "a cohort's days under plain thresholds and under the shipped limits", |figures| {
+        bench::burden::run(&shipped(), figures);
+        Ok(())
+    })?;
     sections.run("decoders", "bytes of devices", |figures| bench::decoders::run(&clock, figures))?;
     sections.run("ingest", "200,000 messages of a hundred agents, durable", |figures| {
         bench::ingest::run(&place("ingest"), &clock, figures)
