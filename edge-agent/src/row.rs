@@ -19,14 +19,14 @@ use cotside_protocol::wire::upstream::{Announce, LaneSeqs, LinkStatus, OutboxSta
 pub type LinkIndex = u8;
 
 /// What one link tells the bed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Heard {
     pub link: LinkIndex,
     pub at: Now,
     pub what: News,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum News {
     /// A conversation begins: what a device said of itself in the last one holds no longer.
     Opened,
@@ -65,7 +65,7 @@ impl Draft {
 }
 
 /// To the store. Everything in one request is committed in one transaction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreRequest {
     pub drafts: Vec<Draft>,
     /// Checkpoints that are fulfilled by this commit (in order; includes all earlier requests).
@@ -149,7 +149,7 @@ pub struct HeldRow {
 }
 
 /// To the uplink, from the bed. The uplink fills in the epoch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum UplinkRequest {
     /// Full alarm state: goes out at once, ahead of everything.
     Announce(Announce),
@@ -159,7 +159,7 @@ pub enum UplinkRequest {
 }
 
 /// To the bed, from store and uplink.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum BedNotice {
     Stored(Vec<(LinkIndex, StoreToken)>),
     /// The store cannot write: words for the alarm. None: it can again.

@@ -8,6 +8,7 @@ pub mod broker;
 pub mod burden;
 pub mod cable_out;
 pub mod completeness;
+pub mod contract;
 pub mod corpora;
 pub mod counting;
 pub mod figures;
