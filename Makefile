@@ -12,6 +12,7 @@ DAYS ?= 30
 BEDS ?= 40
 KILLS ?= 500
 CUTS ?= 120
+DEPTH ?= 7
 
 .PHONY: help demo test bench prove fmt lint deny words console console-test unit system browser build release setup clean
 
@@ -28,8 +29,9 @@ test: setup fmt console-test lint deny words unit system browser ## everything t
 bench: release ## figures beside their floors and peers; also in target/figures.tsv (COTSIDE_DRAIN_BEDS=40 COTSIDE_DRAIN_HOURS=72, COTSIDE_FULL_MIB=2048: whole sizes; COTSIDE_CROWD=100: a small crowd)
 	$(CARGO) run --release -q -p cotside-tests --bin bench
 
-prove: release ## long campaigns: seeds, power cuts and a month of forty beds in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, POWER_CUTS=, DAYS=, BEDS=, MINUTES=, KILLS=, CUTS=)
+prove: release ## long campaigns: seeds, power cuts and a month of forty beds in virtual time, kill -9 and power cuts of real processes, fuzzing (SEEDS=, POWER_CUTS=, DAYS=, BEDS=, MINUTES=, KILLS=, CUTS=, DEPTH=)
 	COTSIDE_SEEDS=$(SEEDS) COTSIDE_CUTS=$(POWER_CUTS) $(CARGO) test --release -q -p cotside-tests --test unit_in_virtual_time -- --nocapture
+	COTSIDE_DEPTH=$(DEPTH) $(CARGO) test --release -q -p cotside-tests --test alarm_contract -- --nocapture
 	DAYS=$(DAYS) BEDS=$(BEDS) $(CARGO) run --release -q -p cotside-tests --bin month
 	COTSIDE_KILLS=$(KILLS) $(CARGO) run --release -q -p cotside-tests --bin kill_nine
 	COTSIDE_CUTS=$(CUTS) $(CARGO) run --release -q -p cotside-tests --bin power_cut

@@ -26,7 +26,7 @@ const KNOWN: usize = 512;
 /// Clocks that differ by less agree.
 const SKEW_MIN_US: u64 = 1_000_000;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Bed {
     pub agent: Option<AgentId>,
     pub is_connected: bool,
@@ -53,7 +53,7 @@ pub(super) struct Bed {
 }
 
 /// An alarm that is open at the bed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub alarm: Alarm,
     /// The first beat with it as it asks for attention now.
@@ -83,7 +83,7 @@ pub(super) enum Fate {
 }
 
 /// What an announce changed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct News {
     pub changed: bool,
     /// Episodes that ask for attention, for the first time or anew.

@@ -104,14 +104,14 @@ pub(super) struct Shown {
     pub demand: Option<Priority>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Tick {
     nonce: String,
     at: Mono,
     beds: BTreeMap<String, Shown>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Watching {
     station: Station,
     /// The last receipt that echoed a fresh nonce.
@@ -122,7 +122,7 @@ struct Watching {
     painted: BTreeMap<String, Painted>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Painted {
     epoch: Arc<str>,
     beat: u64,
@@ -146,7 +146,7 @@ pub(super) struct Trouble {
     pub lost: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cover {
     stations: BTreeMap<String, Watching>,
     ticks: VecDeque<Tick>,

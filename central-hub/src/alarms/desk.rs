@@ -25,7 +25,7 @@ pub struct Rules {
     pub escalation: Escalation,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Output {
     /// From here on this is to be said to the bed's agent.
     Tend {
@@ -40,7 +40,7 @@ pub enum Output {
     Log(Entry),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Desk {
     pub(super) rules: Rules,
     pub(super) beds: BTreeMap<String, Bed>,

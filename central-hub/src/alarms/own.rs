@@ -7,13 +7,13 @@ use cotside_protocol::wire::upstream::{Alarm, AlarmKind, Condition, Inactivation
 use std::collections::BTreeMap;
 
 /// Alarms of the unit by name, each with its beginning.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Own {
     open: BTreeMap<String, (Wall, Priority, String)>,
 }
 
 /// What the hub finds now.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub troubles: Vec<Trouble>,
     /// Beds with a live agent that no station shows.

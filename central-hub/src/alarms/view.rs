@@ -106,6 +106,11 @@ impl Desk {
         Some(ResponsibilityView { state, by, tier: duty.tier, called })
     }
 
+    /// Whether the bed's tile says that its gateway is not heard.
+    pub fn is_offline(&self, bed: &str) -> bool {
+        self.beds.get(bed).is_some_and(|bed| bed.offline.is_some())
+    }
+
     /// Alarms of the unit itself.
     pub fn alarms(&self) -> Vec<AlarmView> {
         self.own.view()

@@ -14,14 +14,14 @@ const ALERTS_MAX: usize = 256;
 /// MDC_EVT_APNEA, context-free.
 const APNOEA: u32 = (3 << 16) + 3072;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Alerts {
     present: BTreeMap<(u8, u32, Option<Code>), Present>,
     /// Links whose device has told of an apnoea: it can.
     tell_apnoea: BTreeSet<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Present {
     alert: Alert,
     said_at: Mono,

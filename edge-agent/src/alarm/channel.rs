@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every channel of the bed, and whose word counts where several measure the same.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sources {
     channels: BTreeMap<(Code, Site), Channels>,
     /// Links in order of preference, per parameter; others rank behind in their own order.
@@ -14,10 +14,10 @@ pub(super) struct Sources {
 }
 
 /// The links that measure one parameter at one site.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Channels(Vec<Channel>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Channel {
     link: u8,
     last: Reading,

@@ -67,7 +67,7 @@ pub enum Input<'a> {
     Timeout,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     pub(super) policy: Policy,
     pub(super) set: LimitSet,

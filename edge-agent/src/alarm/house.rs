@@ -8,7 +8,7 @@ use cotside_protocol::model::{Mono, Priority};
 use std::collections::VecDeque;
 
 /// In words what is wrong; None: nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct House {
     pub(super) clock: Option<String>,
     pub(super) store: Option<String>,
@@ -20,14 +20,14 @@ pub(super) struct House {
     pub(super) heard: Heard,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct HubLost {
     pub(super) since: Mono,
     pub(super) words: String,
 }
 
 /// When people were asked to look, lately: no more of them than it takes to say that it was too often.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Heard(VecDeque<Mono>);
 
 impl Heard {

@@ -8,10 +8,10 @@ use cotside_protocol::model::{DeviceText, Mono};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Links(BTreeMap<u8, Link>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Link {
     name: DeviceText,
     condition: LinkCondition,

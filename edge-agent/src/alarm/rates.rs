@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 const READINGS_MAX: usize = 1024;
 
 /// By position of the rate in the set.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Slopes(BTreeMap<(usize, Site), Slope>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slope {
     link: u8,
     /// Only what may yet be the farthest: each is less far than the one before it. The last is the present.

@@ -14,7 +14,7 @@ const STEP: [f64; 3] = [f64::INFINITY, 20.0, 10.0];
 /// No true value is so many steps deep.
 const STEPS_MAX: f64 = 100.0;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Together {
     pub(super) spells: [Spell; 3],
     /// Whether a part was heard of at the last look.
@@ -23,7 +23,7 @@ pub(super) struct Together {
 }
 
 /// The combined episode while it lasts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Event {
     parts: BTreeSet<Part>,
     /// Rules that would alarm beside it, and still hold.

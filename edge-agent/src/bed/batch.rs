@@ -10,7 +10,7 @@ use cotside_protocol::wire::topic::Lane;
 const NUMERICS_MAX: usize = 2_000;
 const SAMPLES_MAX: usize = 64_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Batch {
     provenance: Provenance,
     begin: Option<Now>,

@@ -21,7 +21,7 @@ const CLOCKS_DIFFER_US: i64 = 2_000_000;
 type Refusing = (Refusal, String);
 
 /// What became of the last commands, by their ids.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Commands(VecDeque<(u64, Outcome)>);
 
 impl Commands {

@@ -35,7 +35,7 @@ pub(super) const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 const ALERTS_MAX: usize = 512;
 
 /// What does not change while the agent runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     pub agent: String,
     pub software: &'static str,
@@ -63,7 +63,7 @@ pub struct LinkSetup {
     pub place: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Input {
     Heard(Heard),
     Notice(BedNotice),
@@ -74,7 +74,7 @@ pub enum Input {
     Close,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Output {
     Uplink(UplinkRequest),
     Store(StoreRequest),
@@ -87,6 +87,7 @@ pub enum Output {
     Wait(Mono),
 }
 
+#[derive(Clone, Debug)]
 pub struct Bed {
     pub(super) setup: Setup,
     pub(super) engine: Engine,
@@ -134,7 +135,7 @@ pub struct Bed {
     pub(super) own_clock: OwnClock,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Link {
     /// What it said of itself last; `status` is what the bed makes of that.
     said: Option<LinkStatus>,

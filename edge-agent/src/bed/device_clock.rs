@@ -34,7 +34,7 @@ const MATERIAL_US: i64 = S;
 const OFF_US: i64 = 300 * S;
 const OFF_NO_MORE_US: i64 = 240 * S;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct DeviceClock {
     offset: Offset,
     /// As its messages say it.
@@ -49,7 +49,7 @@ pub(super) struct DeviceClock {
     is_off: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Recorded {
     status: ClockStatus,
     at: Mono,

@@ -22,7 +22,7 @@ pub enum Keep {
 }
 
 /// What was kept by the agent's last life.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Kept {
     /// The engine's own lines: what was open, and what people had said of it.
     pub episodes: String,

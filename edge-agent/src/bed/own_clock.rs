@@ -10,7 +10,7 @@ const S: i64 = 1_000_000;
 const OFF_US: i64 = 30 * S;
 const OFF_NO_MORE_US: i64 = 25 * S;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnClock {
     /// The machine's clock shows a time before this software was made.
     pub(super) is_unset: bool,

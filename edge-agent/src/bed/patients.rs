@@ -33,7 +33,7 @@ impl Standing {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Patients {
     devices: Vec<Device>,
     conversations: u64,

@@ -11,7 +11,7 @@ const CHANNELS_MAX: usize = 1_024;
 /// A value that old is forgotten by the agent's own view.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Values(BTreeMap<Channel, (Now, Numeric)>);
 
 impl Values {

@@ -27,7 +27,7 @@ pub(super) enum Monitoring {
     Missing { words: String, is_urgent: bool },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watching {
     /// First beat of each stretch of [`MARK_EVERY`], and when it was drawn; as far back as a lease reaches.
     marks: VecDeque<(u64, Mono)>,

@@ -3,14 +3,20 @@
 use super::quantile;
 use crate::burden::{self, Annunciation, SATURATION, cohort::Day};
 use crate::figures::Figures;
-use cotside_protocol::model::{AlarmKind, LimitSet, Priority};
+use anyhow::{Context, Result, anyhow};
+use cotside_config::profile::{self, Circumstances, Oxygen};
+use cotside_protocol::model::{AlarmKind, Envelope, LimitSet, Priority};
 use std::time::Duration;
 
 /// Patient-days of the cohort; `COTSIDE_PATIENT_DAYS` asks for another size.
 const PATIENT_DAYS: u64 = 40;
 
-/// `shipped`: the limits that a bed has that nobody touched.
-pub fn run(shipped: &LimitSet, figures: &mut Figures) {
+/// Born after 28 weeks, two weeks old, in oxygen: whom a unit's alarms are about.
+const PATIENT: Circumstances =
+    Circumstances { gestation_days: 28 * 7, pma_days: 30 * 7, oxygen: Oxygen::Supplemental };
+
+pub fn run(figures: &mut Figures) -> Result<()> {
+    let shipped = &shipped()?;
     let asked = std::env::var("COTSIDE_PATIENT_DAYS").ok().and_then(|text| text.parse().ok());
     let days: Vec<Day> = (0..asked.unwrap_or(PATIENT_DAYS)).map(Day::of).collect();
     let all = |days: &[Day], limits: &LimitSet| -> Vec<Vec<Annunciation>> {
@@ -38,8 +44,8 @@ pub fn run(shipped: &LimitSet, figures: &mut Figures) {
         days.iter().flatten().filter(is_dip).map(|one| one.lasted as f64).collect()
     };
     let mut short_dips = dips(&plain);
-    let brief = 100.0 * short_dips.iter().filter(|lasted| **lasted < 15.0).count() as f64
-        / short_dips.len() as f64;
+    let brief =
+        100.0 * short_dips.iter().filter(|lasted| **lasted < 15.0).count() as f64 / short_dips.len() as f64;
     figures.beside("burden-dips-under-15-s", brief, "%", "published", 55.0);
     let long: Vec<Day> = days.iter().map(|day| day.averaged(16)).collect();
     let mut long_dips = dips(&all(&long, &burden::plain()));
@@ -69,11 +75,31 @@ pub fn run(shipped: &LimitSet, figures: &mut Figures) {
             }
         }
     }
-    figures.alone("burden-extreme-events", events, "events", "beyond an extreme limit for longer than its delay");
+    figures.alone(
+        "burden-extreme-events",
+        events,
+        "events",
+        "beyond an extreme limit for longer than its delay",
+    );
     figures.alone("burden-extreme-missed", missed, "events", "nobody was told before it was over");
     for (name, share) in [("p50", 0.5), ("p95", 0.95), ("max", 1.0)] {
         let value = quantile(&mut delays, share);
         let beside = quantile(&mut added, share);
-        figures.beside(&format!("burden-extreme-told-{name}"), value, "s", "of it added to plain thresholds", beside);
+        figures.beside(
+            &format!("burden-extreme-told-{name}"),
+            value,
+            "s",
+            "of it added to plain thresholds",
+            beside,
+        );
     }
+    Ok(())
+}
+
+/// The limits that such a patient's bed has while nobody has touched them.
+pub fn shipped() -> Result<LimitSet> {
+    let (name, text) = profile::SHIPPED.first().context("a profile is shipped")?;
+    let profile = profile::check(name, text, &Envelope::neonatal(), &[])
+        .map_err(|problems| anyhow!("the shipped profile has {} problems", problems.len()))?;
+    Ok(profile.set_at(&PATIENT))
 }

@@ -12,8 +12,9 @@ use cotside_tests::image::Image;
 use cotside_tests::tidy_end;
 use std::path::{Path, PathBuf};
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "codec",
+    "burden",
     "decoders",
     "ingest",
     "follower",
@@ -42,10 +43,11 @@ fn main() -> Result<()> {
         bench::codec::run(&clock, figures);
         Ok(())
     })?;
-    sections.run("burden", "a cohort's days under plain thresholds and under the shipped limits", |figures| {
-        bench::burden::run(&shipped(), figures);
-        Ok(())
-    })?;
+    sections.run(
+        "burden",
+        "a cohort's days under plain thresholds and under the shipped limits",
+        |figures| bench::burden::run(figures),
+    )?;
     sections.run("decoders", "bytes of devices", |figures| bench::decoders::run(&clock, figures))?;
     sections.run("ingest", "200,000 messages of a hundred agents, durable", |figures| {
         bench::ingest::run(&place("ingest"), &clock, figures)

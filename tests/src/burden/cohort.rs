@@ -27,8 +27,14 @@ struct Rates {
     loose_sensors: f64,
 }
 
-const MEDIAN: Rates =
-    Rates { dips: 54.0, deep_dips: 1.2, slow_hearts: 8.0, fast_hearts: 8.0, spells: 0.9, loose_sensors: 72.0 };
+const MEDIAN: Rates = Rates {
+    dips: 54.0,
+    deep_dips: 1.2,
+    slow_hearts: 8.0,
+    fast_hearts: 8.0,
+    spells: 0.9,
+    loose_sensors: 72.0,
+};
 /// Few patients have most of the alarms: the spread of published counts (median 135.9, mean 177.1 a day) is that of a lognormal.
 const SPREAD: f64 = 0.728;
 
@@ -84,7 +90,8 @@ impl Day {
                 .map(|at| {
                     let window = &values[(at + 1).saturating_sub(over)..=at];
                     let known = window.iter().filter(|value| !value.is_nan());
-                    let (sum, count) = known.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+                    let (sum, count) =
+                        known.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
                     if values[at].is_nan() { f64::NAN } else { sum / count }
                 })
                 .collect()

@@ -116,9 +116,14 @@ pub fn extremes(day: &Day, limits: &LimitSet) -> Vec<Extreme> {
     }
     if let Some(apnoea) = limits.apnoea {
         let delay = apnoea.after.as_secs_f64().ceil() as usize;
-        runs(&day.breath_rate, |value| value == 0.0, delay, |begin, end| {
-            found.push(Extreme { code: BREATH_RATE, begin, end });
-        });
+        runs(
+            &day.breath_rate,
+            |value| value == 0.0,
+            delay,
+            |begin, end| {
+                found.push(Extreme { code: BREATH_RATE, begin, end });
+            },
+        );
     }
     found
 }

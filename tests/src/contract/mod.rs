@@ -50,19 +50,29 @@ impl Model for Contract {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("no alarm is lost", |_, node| no_alarm_is_lost(&node.world)),
-            Property::always("every alarm can be acknowledged", |_, node| can_be_acknowledged(&node.world)),
-            Property::always("no sound is without a cause", |_, node| sounds_have_a_cause(&node.world)),
-            Property::always("a pause always ends", |_, node| pause_ends(&node.world)),
-            Property::always("a dead partner is noticed at the bed", |_, node| bed_notices(&node.world)),
-            Property::always("a dead partner is noticed at the hub", |_, node| hub_notices(&node.world)),
-            Property::sometimes("an alarm is acknowledged", |_, node| {
+            Property::always("no alarm is lost", |_: &Contract, node: &Node| no_alarm_is_lost(&node.world)),
+            Property::always("every alarm can be acknowledged", |_: &Contract, node: &Node| {
+                can_be_acknowledged(&node.world)
+            }),
+            Property::always("no sound is without a cause", |_: &Contract, node: &Node| {
+                sounds_have_a_cause(&node.world)
+            }),
+            Property::always("a pause always ends", |_: &Contract, node: &Node| pause_ends(&node.world)),
+            Property::always("a dead partner is noticed at the bed", |_: &Contract, node: &Node| {
+                bed_notices(&node.world)
+            }),
+            Property::always("a dead partner is noticed at the hub", |_: &Contract, node: &Node| {
+                hub_notices(&node.world)
+            }),
+            Property::sometimes("an alarm is acknowledged", |_: &Contract, node: &Node| {
                 open(&node.world).any(|alarm| matches!(alarm.inactivation, Inactivation::Acknowledged { .. }))
             }),
-            Property::sometimes("an alarm is latched", |_, node| {
+            Property::sometimes("an alarm is latched", |_: &Contract, node: &Node| {
                 open(&node.world).any(|alarm| alarm.condition == Condition::Latched)
             }),
-            Property::sometimes("the bed is paused", |_, node| node.world.announced.pause.is_some()),
+            Property::sometimes("the bed is paused", |_: &Contract, node: &Node| {
+                node.world.announced.pause.is_some()
+            }),
         ]
     }
 }
@@ -104,7 +114,12 @@ impl std::fmt::Debug for Node {
             write!(
                 out,
                 "\n    {} {:?} {:?} v{} ask {} {:?}",
-                alarm.text, alarm.priority, alarm.condition, alarm.version, alarm.attention, alarm.inactivation
+                alarm.text,
+                alarm.priority,
+                alarm.condition,
+                alarm.version,
+                alarm.attention,
+                alarm.inactivation
             )
         })
     }
@@ -129,15 +144,16 @@ fn no_alarm_is_lost(world: &World) -> bool {
         return true;
     }
     let alarms = |alarm: &&Alarm| {
-        alarm.kind == AlarmKind::Physiological && alarm.condition == Condition::Active && alarm.priority >= priority
+        alarm.kind == AlarmKind::Physiological
+            && alarm.condition == Condition::Active
+            && alarm.priority >= priority
     };
     let at_bed = open(world).find(alarms).is_some();
-    let on_screen =
-        !world.is_connected() || !world.has_station || world.shown.iter().find(alarms).is_some();
+    let on_screen = !world.is_connected() || !world.has_station || world.shown.iter().find(alarms).is_some();
     at_bed && on_screen
 }
 
-/// An acknowledgement of what is on the screen now is taken by desk and bed, and shown.
+/// An acknowledgement of what is on the screen now is taken by desk and bed, and shown; what was latched is over by it.
 fn can_be_acknowledged(world: &World) -> bool {
     if !world.is_connected() {
         return true;
@@ -149,7 +165,7 @@ fn can_be_acknowledged(world: &World) -> bool {
         tried.wish(act)
             && open(&tried)
                 .find(|now| now.episode == alarm.episode)
-                .is_some_and(|now| matches!(now.inactivation, Inactivation::Acknowledged { .. }))
+                .is_none_or(|now| matches!(now.inactivation, Inactivation::Acknowledged { .. }))
     })
 }
 
@@ -163,7 +179,8 @@ fn sounds_have_a_cause(world: &World) -> bool {
         },
         "not-measured" => world.value == Value::Missing,
         "hub-lost" => {
-            world.broken_since.is_some() || world.watch.as_ref().is_none_or(|watch| watch.beat.is_none())
+            world.broken_since.is_some()
+                || world.watch.as_ref().is_none_or(|watch| watch.beat.is_none())
                 || world.whole_for() < NOTICED_WITHIN
         }
         _ => true,
@@ -206,15 +223,23 @@ pub struct Found {
 pub fn check(depth: usize) -> Found {
     let checker = Contract { depth }.checker().threads(2).spawn_bfs().join();
     let broken = checker.discoveries().into_iter().filter_map(|(name, path)| {
-        let is_broken = !matches!(checker.discovery_classification(name), stateright::DiscoveryClassification::Example);
+        let is_broken =
+            !matches!(checker.discovery_classification(name), stateright::DiscoveryClassification::Example);
         is_broken.then(|| {
-            let steps: Vec<String> = path.clone().into_actions().iter().map(|step| format!("{step:?}")).collect();
+            let steps: Vec<String> =
+                path.clone().into_actions().iter().map(|step| format!("{step:?}")).collect();
             format!("{name}: {}\n  {:?}", steps.join(", "), path.last_state())
         })
     });
     let missing = checker.model().properties().into_iter().filter(|property| {
-        matches!(property.expectation, stateright::Expectation::Sometimes) && checker.discovery(property.name).is_none()
+        matches!(property.expectation, stateright::Expectation::Sometimes)
+            && checker.discovery(property.name).is_none()
     });
     let broken = broken.chain(missing.map(|property| format!("never seen: {}", property.name))).collect();
-    Found { states: checker.state_count(), unique: checker.unique_state_count(), depth: checker.max_depth(), broken }
+    Found {
+        states: checker.state_count(),
+        unique: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        broken,
+    }
 }

@@ -3,19 +3,23 @@
 //! The agent's side is [`Bed`], the hub's is [`Desk`]: no second implementation of either. A network that is cut carries nothing; one that
 //! works carries at once. Whatever is late or doubled is a step of its own.
 
-use cotside_central_hub::alarms::{Audio, Beds, Desk, Output as Told, Receipt, Rules, SelfTest, Station, Wish};
+use cotside_central_hub::alarms::{
+    Audio, Beds, Desk, Output as Told, Receipt, Rules, SelfTest, Station, Wish,
+};
 use cotside_central_hub::feed::{Item, News as Feed};
-use cotside_config::agent::Envelope;
-use cotside_config::hub::escalation::Escalation;
+use cotside_config::hub::escalation;
 use cotside_edge_agent::bed::{Bed, Input, Kept, LinkSetup, Output, Setup};
 use cotside_edge_agent::row::{BedNotice, Heard, HubTime, News, UplinkRequest};
 use cotside_protocol::model::{
-    Code, Decimal, Event, Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority, Provenance,
-    Quality, Site, Wall,
+    Code, Decimal, Envelope, Event, Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority,
+    Provenance, Quality, Site, Wall,
 };
 use cotside_protocol::wire::downstream::{Act, Command, Stay, Watch};
 use cotside_protocol::wire::topic::AgentId;
-use cotside_protocol::wire::upstream::{Alarm, Announce, Condition, Inactivation, LinkState, LinkStatus, Reply};
+use cotside_protocol::wire::upstream::{
+    Alarm, Announce, Condition, Inactivation, LinkState, LinkStatus, Reply,
+};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub const BED: &str = "01";
@@ -25,6 +29,8 @@ const EPOCH: &str = "00000000000000e1";
 const HALF: Duration = Duration::from_millis(500);
 /// What is farther away than this is no moment.
 const FAR_US: u64 = 900_000_000;
+/// The hub's wall clock, which is the bed's as well, against monotonic time.
+const AHEAD_US: i64 = START.wall.0 - START.mono.0 as i64;
 const START: Now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000) };
 
 /// What happens to bed, network, hub, station and people, one thing at a time.
@@ -110,6 +116,8 @@ pub struct World {
     stay: u32,
     wishes: u64,
     ticks: u64,
+    /// What the last tick carried.
+    beats: BTreeMap<String, u64>,
     restarts: u64,
 }
 
@@ -137,6 +145,7 @@ impl World {
             stay: 1,
             wishes: 0,
             ticks: 0,
+            beats: BTreeMap::new(),
             restarts: 0,
         };
         world.hello();
@@ -174,14 +183,15 @@ impl World {
             Step::AcknowledgeOld => self.acknowledge(true),
             Step::Reset => {
                 let latched = self.shown.iter().find(|alarm| alarm.condition == Condition::Latched);
-                if let Some(act) = latched.map(|alarm| Act::Reset {
-                    episode: alarm.episode.clone(),
-                    version: alarm.version,
-                }) {
-                    self.wish(act);
+                if let Some(act) =
+                    latched.map(|alarm| Act::Reset { episode: alarm.episode.clone(), version: alarm.version })
+                {
+                    let _ = self.wish(act);
                 }
             }
-            Step::Pause => self.wish(Act::PauseAudio { seconds: 4 }),
+            Step::Pause => {
+                let _ = self.wish(Act::PauseAudio { seconds: 4 });
+            }
             Step::Again => {
                 if let Some(command) = self.last.clone() {
                     self.command(command);
@@ -189,6 +199,8 @@ impl World {
             }
             Step::TurnOver => {
                 self.stay += 1;
+                // The new patient's value is a new one.
+                self.value_since = self.now.mono;
                 self.tell_stay();
             }
         }
@@ -233,7 +245,8 @@ impl World {
     pub fn look_of(&self) -> u128 {
         let text = format!("{self:?}");
         let mut hash = 0xcbf2_9ce4_8422_2325_u128;
-        let mut take = |byte: u8| hash = (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_01b3_0000_0000_013b);
+        let mut take =
+            |byte: u8| hash = (hash ^ u128::from(byte)).wrapping_mul(0x0100_0000_01b3_0000_0000_013b);
         let mut bytes = text.bytes().peekable();
         while let Some(byte) = bytes.next() {
             if !byte.is_ascii_digit() {
@@ -370,7 +383,7 @@ impl World {
         let bed = reachable.then(|| BED.to_owned());
         self.notice(BedNotice::Hub { reachable, detail, bed });
         if reachable {
-            self.notice(BedNotice::HubTime(HubTime { ahead_us: 0, uncertainty_us: 1_000 }));
+            self.notice(BedNotice::HubTime(HubTime { ahead_us: AHEAD_US, uncertainty_us: 1_000 }));
             self.tell_stay();
             self.feed(Feed::Connected);
             self.feed(Feed::Announce(self.announced.clone()));
@@ -409,17 +422,16 @@ impl World {
     fn tick(&mut self) {
         self.ticks += 1;
         if let Some(desk) = &mut self.desk {
-            desk.tick(self.now.mono, format!("{:x}", self.ticks));
+            self.beats = desk.tick(self.now.mono, format!("{:x}", self.ticks));
         }
     }
 
     /// The station's page: paints what it was told, sounds what asks for it.
     fn receipt(&mut self) {
         let Some(desk) = self.desk.as_mut().filter(|_| self.has_station) else { return };
-        let beats = [(BED.to_owned(), self.announced.beat)].into();
         let receipt = Receipt {
             nonce: format!("{:x}", self.ticks),
-            beats,
+            beats: self.beats.clone(),
             audio: if self.has_sound { Audio::Running } else { Audio::Failed },
             sounding: self.has_sound.then_some(cotside_protocol::wire::upstream::Priority::High),
             visible: true,
@@ -502,7 +514,7 @@ fn agent() -> AgentId {
 }
 
 fn desk(now: Mono) -> Desk {
-    let rules = Rules { escalation: Escalation::default() };
+    let rules = Rules { escalation: escalation::shipped() };
     let mut desk = Desk::new(rules, [(BED.to_owned(), Some(agent()))], now);
     let station =
         Station { id: STATION.to_owned(), name: "Desk".to_owned(), beds: Beds::All, expected: true };
@@ -523,7 +535,11 @@ fn setup() -> Setup {
         provenance: Provenance::Simulated,
         loss_window: Duration::from_secs(1),
         boot: 7,
-        links: vec![LinkSetup { name: "monitor".to_owned(), driver: "x".to_owned(), place: "tty".to_owned() }],
+        links: vec![LinkSetup {
+            name: "monitor".to_owned(),
+            driver: "x".to_owned(),
+            place: "tty".to_owned(),
+        }],
         limits: LimitSet { limits, ..LimitSet::default() },
         preferences: Vec::new(),
         kept: Kept::default(),
