@@ -448,7 +448,7 @@ impl World {
                 match self.bed.poll(self.now) {
                     Output::Wait(_) => break,
                     Output::Uplink(request) => self.up(request),
-                    Output::Store(_) | Output::Keep(..) | Output::Stored(..) => {}
+                    Output::Store(_) | Output::Keep(..) | Output::Stored(..) | Output::Signals(_) => {}
                 }
                 has_moved = true;
             }
