@@ -20,7 +20,7 @@ pub(super) struct Problem {
     /// Which field or bed it is about; never a value that somebody typed.
     about: Option<(&'static str, String)>,
     /// Everything that is wrong with a body, field by field.
-    wrong: Vec<Wrong>,
+    wrong: Option<Arc<Vec<Wrong>>>,
     retry_after: Option<Duration>,
     /// The inside one.
     cause: Option<Arc<anyhow::Error>>,
@@ -28,7 +28,7 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) const fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {
-        Self { code, status, message, about: None, wrong: Vec::new(), retry_after: None, cause: None }
+        Self { code, status, message, about: None, wrong: None, retry_after: None, cause: None }
     }
 
     pub(super) const fn not_found(message: &'static str) -> Self {
@@ -41,7 +41,7 @@ impl Problem {
     }
 
     pub(super) fn listing(mut self, wrong: Vec<Wrong>) -> Self {
-        self.wrong = wrong;
+        self.wrong = Some(Arc::new(wrong));
         self
     }
 
@@ -101,8 +101,8 @@ pub(super) async fn render(State(context): State<Context>, request: Request, nex
     }
     let mut details: serde_json::Map<String, serde_json::Value> =
         problem.about.map(|(what, which)| (what.to_owned(), which.into())).into_iter().collect();
-    if !problem.wrong.is_empty() {
-        details.insert("errors".to_owned(), serde_json::json!(problem.wrong));
+    if let Some(wrong) = problem.wrong.as_deref() {
+        details.insert("errors".to_owned(), serde_json::json!(wrong));
     }
     let shape = Shape {
         code: problem.code,

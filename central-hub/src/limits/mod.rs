@@ -7,6 +7,7 @@
 //! The agent owns what is in force and checks every set against bounds of its own; what this hub wants is never taken for what is.
 
 pub mod change;
+pub mod ears;
 pub mod profiles;
 pub mod resolve;
 pub mod run;
@@ -15,4 +16,5 @@ pub mod standing;
 mod tests;
 pub mod view;
 
-pub use run::{Ears, Limits};
+pub use ears::run::Ears;
+pub use run::Limits;

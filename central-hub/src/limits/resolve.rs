@@ -71,6 +71,29 @@ impl Resolved {
     }
 }
 
+impl Resolved {
+    /// What is other than before, in words.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let key = |line: &Line| (line.limit.code, line.limit.side, line.limit.priority);
+        let mut words = Vec::new();
+        for line in &self.lines {
+            let name = name(&line.limit);
+            match before.lines.iter().find(|other| key(other) == key(line)) {
+                Some(other) if other.limit.threshold != line.limit.threshold => {
+                    words.push(format!("{name} {} to {}", other.limit.threshold, line.limit.threshold));
+                }
+                Some(other) if other.limit != line.limit => words.push(name),
+                Some(_) => {}
+                None => words.push(format!("{name} {} is new", line.limit.threshold)),
+            }
+        }
+        let is_gone = |line: &&Line| self.lines.iter().all(|other| key(other) != key(line));
+        let gone = before.lines.iter().filter(is_gone);
+        words.extend(gone.map(|line| format!("{} {} ends", name(&line.limit), line.limit.threshold)));
+        words
+    }
+}
+
 pub fn name(limit: &Limit) -> String {
     let label = parameter(limit.code).map_or_else(|| limit.code.0.to_string(), |row| row.label.to_owned());
     match limit.side {

@@ -1,15 +1,15 @@
 //! Keeps what each bed is to have in step with who lies there: reads and appends to the store, leaves the set where the agent's
 //! conversation finds it, and tells the unit how far it has come.
 
+use super::Ears;
 use super::change::{self, Asked, Changes, Wrong};
 use super::profiles::Profiles;
 use super::resolve::{Resolved, resolve};
-use super::standing::{self, Heard};
+use super::standing;
 use super::view::{
     ChoiceView, CircumstancesView, InForceView, IssueView, LimitsView, ProfileView, SetView, weeks,
 };
 use crate::agents::tending::run::Tending;
-use crate::feed::News;
 use crate::live::Live;
 use crate::people::{self, Stay};
 use crate::store::Store;
@@ -18,7 +18,6 @@ use crate::unit::view::{LimitsNote, LimitsState};
 use anyhow::{Context as _, Result};
 use cotside_config::profile::{Circumstances, in_weeks};
 use cotside_protocol::model::{Envelope, Wall};
-use cotside_protocol::wire::upstream::Record;
 use cotside_protocol::wire::{convert, downstream};
 use cotside_systemd::clock::Clock;
 use cotside_systemd::stages::Stop;
@@ -26,7 +25,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// How often ages, switched-off limits and profiles are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -37,49 +35,6 @@ const PROFILE_BYTES_MAX: u64 = 256 * 1024;
 const PROFILES_MAX: usize = 64;
 /// Who asks for what follows from time or from a profile alone.
 const NOBODY: &str = "hub";
-
-/// What the agents say of their limits, as their conversations hear it. Cheap to copy.
-#[derive(Clone, Debug, Default)]
-pub struct Ears(Arc<(Mutex<BTreeMap<String, Heard>>, Notify)>);
-
-impl Ears {
-    pub fn hear(&self, bed: &str, what: &News) {
-        match what {
-            // It comes anew, or another one serves the bed: what it has is not known until it says so.
-            News::Connected => self.change(bed, |heard| *heard = Heard::default()),
-            News::Status(status) => self.change(bed, |heard| {
-                if status.limits.is_some() {
-                    heard.in_force.clone_from(&status.limits);
-                }
-                heard.refused =
-                    status.limits_refused.as_ref().map(|refused| (refused.version, refused.words.clone()));
-            }),
-            News::Record(_, Record::LimitsTaken { version, refused: None, .. }) => {
-                self.change(bed, |heard| heard.taken = heard.taken.max(Some(*version)));
-            }
-            News::Disconnected { .. }
-            | News::Announce(_)
-            | News::Reply(_)
-            | News::Numerics(..)
-            | News::Waveforms(..)
-            | News::Record(..) => {}
-        }
-    }
-
-    fn change(&self, bed: &str, change: impl FnOnce(&mut Heard)) {
-        let mut beds = lock(&self.0.0);
-        let heard = beds.entry(bed.to_owned()).or_default();
-        let before = heard.clone();
-        change(heard);
-        if *heard != before {
-            self.0.1.notify_one();
-        }
-    }
-
-    fn of(&self, bed: &str) -> Heard {
-        lock(&self.0.0).get(bed).cloned().unwrap_or_default()
-    }
-}
 
 /// Everybody's way to the limits of the beds. Cheap to copy.
 #[derive(Clone)]
@@ -206,7 +161,7 @@ impl Limits {
         loop {
             tokio::select! {
                 () = stop.requested() => return Ok(()),
-                () = self.0.ears.0.1.notified() => {}
+                () = self.0.ears.news() => {}
                 _ = look.tick() => self.look().await,
             }
             for (bed, wanted) in self.beds() {
@@ -525,25 +480,7 @@ impl Limits {
         }
         let then = self.draft(stay.clone(), wanted.changes.clone(), issue.pma_days, now).resolved;
         let today = self.draft(stay.clone(), wanted.changes.clone(), pma_days, now).resolved;
-        let mut words = Vec::new();
-        for line in &today.lines {
-            let same = |other: &&super::resolve::Line| {
-                let key = |limit: &cotside_protocol::model::Limit| (limit.code, limit.side, limit.priority);
-                key(&other.limit) == key(&line.limit)
-            };
-            let name = super::resolve::name(&line.limit);
-            match then.lines.iter().find(same) {
-                Some(before) if before.limit.threshold != line.limit.threshold => {
-                    words.push(format!("{name} {} to {}", before.limit.threshold, line.limit.threshold));
-                }
-                Some(before) if before.limit != line.limit => words.push(name),
-                Some(_) => {}
-                None => words.push(format!("{name} {} is new", line.limit.threshold)),
-            }
-        }
-        if then.lines.len() > today.lines.len() {
-            words.push("a limit ends".to_owned());
-        }
+        let words = today.differences(&then);
         (!words.is_empty()).then(|| format!("now {}: {}", in_weeks(pma_days), words.join(", ")))
     }
 

@@ -113,7 +113,7 @@ fn what_was_switched_off_comes_back_by_itself() {
         let found = resolve(
             &profiles.of_name(None).profile,
             &preterm(),
-            &[off.clone()],
+            std::slice::from_ref(&off),
             now_ms,
             &Envelope::neonatal(),
         );
