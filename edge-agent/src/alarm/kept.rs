@@ -297,3 +297,54 @@ fn site(word: &str) -> Option<Site> {
         number => Site::Numbered(number.parse().ok()?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{from_key, key};
+    use crate::alarm::Rule;
+    use crate::alarm::rule::Side;
+    use cotside_protocol::model::{Code, Priority, Site};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_rules_key_is_read_back_as_that_rule() {
+        let (code, priority) = (Code(150_456), Priority::High);
+        let (link, source) = (3, Some(code));
+        let mut rules = vec![
+            Rule::Combined,
+            Rule::Apnoea,
+            Rule::DeviceAlert { link, code: 7, source, is_technical: true },
+            Rule::DeviceAlert { link, code: 7, source: None, is_technical: false },
+            Rule::ApnoeaNotMonitored,
+            Rule::LinkLost { link },
+            Rule::WrongDevice { link },
+            Rule::DemoMode { link },
+            Rule::DeviceClock { link },
+            Rule::Clock,
+            Rule::StoreTrouble,
+            Rule::LimitsRefused,
+            Rule::LimitsReset,
+            Rule::HubLost,
+            Rule::Mute,
+            Rule::Flood,
+        ];
+        for site in [Site::Unspecified, Site::Preductal, Site::Postductal, Site::Numbered(4)] {
+            rules.extend([Rule::NotMeasured { code, site }, Rule::NotApplied { code, site }]);
+            for side in [Side::Low, Side::High] {
+                rules.push(Rule::Rate { code, site, side, priority });
+                rules.extend([true, false].map(|is_extreme| Rule::BeyondLimit {
+                    code,
+                    site,
+                    side,
+                    priority: Priority::Low,
+                    is_extreme,
+                }));
+            }
+        }
+        for rule in &rules {
+            assert_eq!(from_key(&key(*rule)), Some(*rule), "{}", key(*rule));
+        }
+        let names: BTreeSet<&str> = rules.iter().map(|rule| rule.name()).collect();
+        assert_eq!(names, Rule::NAMES.into_iter().collect());
+    }
+}

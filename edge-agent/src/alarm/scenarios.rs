@@ -3,8 +3,10 @@
 
 pub(super) mod scene;
 
+use super::{Policy, Rule};
 use scene::Scene;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const EXPECTED: &str = "=>";
 
@@ -162,4 +164,66 @@ fn every_scenario_has_a_test_a_need_a_timeline_and_an_expectation() {
     }
     assert_eq!(count, NAMES.len());
     assert!(count >= 60);
+}
+
+/// The hazards that this engine answers, wholly or in part; of each there is a scenario.
+const HAZARDS: [u8; 13] = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 16];
+
+#[test]
+fn the_page_on_alarms_names_every_rule_every_number_and_every_scenario_of_a_hazard() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/alarms.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    for name in Rule::NAMES {
+        assert!(page.contains(&format!("`{name}`")), "the page does not explain {name}");
+    }
+    for (name, value) in numbers(&Policy::default()) {
+        assert!(
+            page.contains(&format!("| `{name}` | {value} |")),
+            "the page does not say that {name} is {value}"
+        );
+    }
+    let (head, rest) = page.split_once("<!-- hazards -->\n").unwrap();
+    let (_, tail) = rest.split_once("<!-- end -->").unwrap();
+    let now = format!("{head}<!-- hazards -->\n{}<!-- end -->{tail}", by_hazard());
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, now).unwrap();
+    } else {
+        assert!(page == now, "the page's list of scenarios is not that of the folder (BLESS=1 writes it)");
+    }
+}
+
+fn numbers(policy: &Policy) -> Vec<(&'static str, String)> {
+    let span = |span: Duration| match span.as_millis() {
+        millis if millis < 1_000 => format!("{millis} ms"),
+        millis => format!("{} s", millis / 1_000),
+    };
+    vec![
+        ("fresh_for", span(policy.fresh_for)),
+        ("episodic_stands", span(policy.episodic_stands)),
+        ("link_settles", span(policy.link_settles)),
+        ("link_blinks", span(policy.link_blinks)),
+        ("hub_lease", span(policy.hub_lease)),
+        ("hub_lost_rises_after", span(policy.hub_lost_rises_after)),
+        ("clock_settles", span(policy.clock_settles)),
+        ("pause_max", span(policy.pause_max)),
+        ("standby_max", span(policy.standby_max)),
+        ("reminder", span(policy.reminder)),
+        ("alert_said_again", span(policy.alert_said_again)),
+        ("apnoea_unmonitored_after", span(policy.apnoea_unmonitored_after)),
+        ("flood_within", span(policy.flood_within)),
+        ("flood_above", policy.flood_above.to_string()),
+    ]
+}
+
+fn by_hazard() -> String {
+    let of = |hazard: u8| NAMES.iter().filter(move |name| name.starts_with(&format!("h{hazard}_")));
+    assert!(HAZARDS.iter().all(|hazard| of(*hazard).count() > 0), "a hazard without a scenario");
+    let mut rows = String::from("| | scenarios |\n|---|---|\n");
+    for hazard in 1..=16 {
+        let names: Vec<String> = of(hazard).map(|name| format!("`{name}`")).collect();
+        if !names.is_empty() {
+            rows += &format!("| H{hazard} | {} |\n", names.join(", "));
+        }
+    }
+    rows
 }

@@ -1,6 +1,7 @@
 //! `make bench`: every figure beside its floor or a peer, measured in the same run.
 
 pub mod agent;
+pub mod alarms;
 pub mod backlog;
 pub mod bare;
 pub mod burden;

@@ -12,10 +12,11 @@ use cotside_tests::image::Image;
 use cotside_tests::tidy_end;
 use std::path::{Path, PathBuf};
 
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "codec",
     "burden",
     "decoders",
+    "alarm-engine",
     "ingest",
     "follower",
     "live",
@@ -49,6 +50,10 @@ fn main() -> Result<()> {
         |figures| bench::burden::run(figures),
     )?;
     sections.run("decoders", "bytes of devices", |figures| bench::decoders::run(&clock, figures))?;
+    sections.run("alarm-engine", "values of a bed with forty channels", |figures| {
+        bench::alarms::run(&clock, figures);
+        Ok(())
+    })?;
     sections.run("ingest", "200,000 messages of a hundred agents, durable", |figures| {
         bench::ingest::run(&place("ingest"), &clock, figures)
     })?;
