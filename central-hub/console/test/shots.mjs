@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { launch, signIn } from './chromium.mjs'
 import { startFakeHub } from '../dev/fake-hub.mjs'
+import { becomeStation } from './station.mjs'
 
 const out = process.argv[2] ?? 'shots'
 const only = process.argv[3]?.split(',')
@@ -74,5 +75,32 @@ await shot('help', { beds: 8 }, async (page, hub) => {
   await settled(page, hub, 2000)
   await page.keyboard.press('?')
   await page.waitForTimeout(500)
+})
+// What only a station shows. Each page is a context of its own, with a key of its own.
+const paired = async (page, hub) => {
+  await becomeStation(page, hub)
+  await page.waitForTimeout(3000)
+}
+await shot('pairing', { beds: 8 }, async (page, hub) => {
+  await page.goto(`${hub.url}/?pair=1`)
+  await page.click('.pairing button.great')
+  await page.waitForSelector('.code')
+})
+await shot('station-12', { beds: 12 }, paired)
+await shot('station-calm', { beds: 8, calm: true }, paired)
+for (const [name, keys] of [['station-bed', ['4']], ['station-acknowledge', ['4', 'a']], ['station-pause', ['4', 'p']], ['limits', ['2', 'l']], ['admission', ['2', 'm']], ['alarms', ['h', 'ArrowDown', 'ArrowDown']]]) {
+  await shot(name, { beds: 12 }, async (page, hub) => {
+    await paired(page, hub)
+    for (const key of keys) {
+      await page.keyboard.press(key)
+      await page.waitForTimeout(400)
+    }
+    await page.waitForTimeout(800)
+  })
+}
+await shot('station-hub-lost', { beds: 8 }, async (page, hub) => {
+  await paired(page, hub)
+  hub.silence(true)
+  await page.waitForTimeout(6000)
 })
 await browser.close()
