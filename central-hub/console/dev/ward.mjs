@@ -88,7 +88,7 @@ function bed(index, began, calm, hostile) {
     if (story === 'calm' && index === 0 && !calm) return [alarm(5, 'medium', 150456, 'SpO2 84 < 85', now - 3000, { condition: 'delaying', active_ms: null })]
     return []
   }
-  const limits = [[147842, 100, 200, '{beats}/min'], [150456, 85, 95, '%'], [151578, 20, 70, '{breaths}/min'], [150035, 28, 50, 'mm[Hg]']].flatMap(
+  const limits = [[147842, 100, 200, '{beats}/min'], [150456, 85, 95, '%'], [151578, 20, 70, '{breaths}/min'], [150035, 28, 50, 'mm[Hg]'], [150388, '36.0', '38.0', 'Cel']].flatMap(
     ([code, low, high, ucum]) => [{ code, side: 'low', threshold: String(low), ucum }, { code, side: 'high', threshold: String(high), ucum }],
   )
   const device = (link, name, driver, model, state = 'live', detail = '') => ({
@@ -141,7 +141,7 @@ function bed(index, began, calm, hostile) {
     admit: (patient) => void (held.patient = patient),
     discharge: () => void (held.patient = null),
     limitRows: () => {
-      const name = { 147842: 'HR', 150456: 'SpO2', 151578: 'RR', 150035: 'ART mean' }
+      const name = { 147842: 'HR', 150456: 'SpO2', 151578: 'RR', 150035: 'ART mean', 150388: 'Temp skin' }
       const line = (l, priority, delay_ms, extreme) => ({ ...l, label: name[l.code], priority, delay_ms, total_delay_ms: delay_ms + 8_000, extreme, changed: false, usual: null, source: 'profile' })
       return [
         ...limits.map((l) => line(l, 'medium', l.code === 150456 ? 15_000 : 5_000, false)),

@@ -114,7 +114,7 @@ function shownOf(bed: string, alarm: Alarm, hubAtMs: number): ShownAlarm {
     note: noteOf(alarm, latched),
     sent: sentWords(alarm.requested),
     taken: responsibility?.state === 'accepted' ? `ACCEPTED by ${responsibility.by ?? '?'}` : '',
-    calls: callsOf(responsibility),
+    calls: alarm.priority === 'advisory' ? '' : callsOf(responsibility),
   }
 }
 
