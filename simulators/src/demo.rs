@@ -4,14 +4,16 @@
 
 use crate::cable::Faults;
 use crate::newborn::{Episode, What};
-use crate::process::Process;
+use crate::process::{Process, output};
 use crate::unit::{Baby, BedPlan, DevicePlan, On, Plan, Unit};
 use anyhow::{Context, Result, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the console is, unless something else is there already.
 const HTTP_PORT: u16 = 8480;
+
+const NURSE: &str = "nurse";
 
 /// `RestartSec` of the agent's unit file.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
@@ -62,8 +64,20 @@ pub async fn run(seconds: Option<u64>) -> Result<()> {
     println!("Cotside demo: eight beds, simulated babies, real bytes on real lines.\n");
     let mut unit = Unit::start(&plan, |step| println!("  {step}")).await?;
     let (address, username, password) = (unit.http, unit.username.clone(), unit.password.clone());
+    let (hub, config) = (plan.binaries.join("central-hub"), unit.dir.join("hub/hub.toml"));
+    let nurse = nurse(&hub, &config).await?;
     println!("\n  The unit is live:  http://{address}/\n");
     println!("    username  {username}\n    password  {password}\n");
+    println!("  Who answers alarms:\n\n    username  {NURSE}\n    password  {nurse}\n");
+    println!(
+        "  No bed counts as watched until a screen is a station. Open http://localhost:{}/?pair and type",
+        address.port()
+    );
+    println!(
+        "    {} stations approve CODE --name \"Central 1\" --all-beds --config {}\n",
+        hub.display(),
+        config.display()
+    );
     println!("  MQTT over TLS on {}. Logs and stores in {}", unit.mqtt, unit.dir.display());
     println!("  What an agent believes: {}\n", status_hint(&unit));
     match seconds {
@@ -95,6 +109,14 @@ pub async fn run(seconds: Option<u64>) -> Result<()> {
     std::fs::remove_dir_all(&dir)?;
     println!("Stopped cleanly.");
     Ok(())
+}
+
+/// An account that may answer alarms; the administrator may not. Its password.
+async fn nurse(hub: &Path, config: &Path) -> Result<String> {
+    let config = config.to_string_lossy();
+    let said = output(hub, ["users", "add", NURSE, "--role", "nurse", "--config", &config]).await?;
+    let password = said.lines().find_map(|line| line.strip_prefix("password"));
+    Ok(password.context("the hub printed no password")?.trim().to_owned())
 }
 
 /// What systemd does for an agent at a bed (`Restart=always`): kill one, and see the hole in the record with its cause.

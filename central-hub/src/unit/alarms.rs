@@ -5,7 +5,7 @@
 
 use super::view::AlarmView;
 use cotside_protocol::model::{DeviceText, Wall};
-use cotside_protocol::wire::upstream::{Alarm, Condition};
+use cotside_protocol::wire::upstream::{Alarm, Condition, Inactivation};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -115,7 +115,11 @@ impl Alarms {
 fn harmless(mut alarm: Alarm) -> Alarm {
     alarm.parts.truncate(PARTS_MAX);
     let optional = [&mut alarm.site, &mut alarm.value, &mut alarm.limit].into_iter().flatten();
-    let optional = optional.chain(&mut alarm.parts);
+    let by = match &mut alarm.inactivation {
+        Inactivation::Enabled => None,
+        Inactivation::AudioPaused { by, .. } | Inactivation::Acknowledged { by, .. } => Some(by),
+    };
+    let optional = optional.chain(&mut alarm.parts).chain(by);
     let texts =
         [&mut alarm.episode, &mut alarm.rule, &mut alarm.ucum, &mut alarm.text].into_iter().chain(optional);
     for text in texts {
