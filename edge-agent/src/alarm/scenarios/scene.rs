@@ -15,7 +15,6 @@
 //! In what follows `=>`, a condition with an exclamation mark asks for attention anew.
 
 use super::super::{Act, Engine, Input, LinkCondition, Policy};
-use cotside_protocol::device::parse_duration;
 use cotside_protocol::model::{
     Alarm, Alert, AlertPhase, Apnoea, Code, Combined, Condition, Decimal, Depth, DeviceText, Inactivation,
     Kind, Limit, LimitSet, LimitSide, Mono, Now, Numeric, Pace, Priority, Quality, Rate, Site, Wall,
@@ -230,6 +229,14 @@ pub(in super::super) fn watch(set: &mut LimitSet, row: &str) {
                 ..Limit::plain(code(label), side, number(words[2]), ucum)
             });
         }
+    }
+}
+
+/// `500ms`, `20s`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    match text.strip_suffix("ms") {
+        Some(millis) => millis.parse().ok().map(Duration::from_millis),
+        None => text.strip_suffix('s')?.parse().ok().map(Duration::from_secs),
     }
 }
 
