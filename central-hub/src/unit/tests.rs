@@ -442,8 +442,11 @@ fn a_bed_is_written_as_the_api_promises() {
             "episode": "00000000000000a1", "version": 2, "rule": "limit-low", "kind": "physiological",
             "priority": "high", "condition": "latched", "inactivation": {"state": "enabled"}, "code": 150_456,
             "site": null, "value": "71", "limit": "85", "ucum": "%", "text": "SpO2 71 < 85", "onset_ms": 0,
-            "active_ms": null, "recorded": false
+            "active_ms": null, "recorded": false, "attention": 1, "parts": [], "late": false,
+            "responsibility": null, "requested": null
         }],
+        "watch": {"covered": false, "why": "", "stations": []},
+        "pause": null, "standby": null, "stay": null, "nurse": null, "requested": [],
         "link_lost_ms": null
     });
     assert_eq!(serde_json::to_value(scene.bed("01")).unwrap(), expected);
