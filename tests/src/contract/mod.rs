@@ -33,7 +33,7 @@ impl Model for Contract {
     type Action = Step;
 
     fn init_states(&self) -> Vec<Node> {
-        vec![Node::new(World::new(), 0)]
+        vec![Node::new(World::begin(), 0)]
     }
 
     fn actions(&self, node: &Node, actions: &mut Vec<Step>) {

@@ -122,7 +122,8 @@ pub struct World {
 }
 
 impl World {
-    pub fn new() -> Self {
+    /// Everybody has met everybody.
+    pub fn begin() -> Self {
         let mut world = Self {
             now: START,
             bed: Bed::new(setup(), START),
