@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     sections.run(
         "burden",
         "a cohort's days under plain thresholds and under the shipped limits",
-        |figures| bench::burden::run(figures),
+        bench::burden::run,
     )?;
     sections.run("decoders", "bytes of devices", |figures| bench::decoders::run(&clock, figures))?;
     sections.run("alarm-engine", "values of a bed with forty channels", |figures| {
