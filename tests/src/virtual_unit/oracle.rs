@@ -322,7 +322,7 @@ impl<'a> Trial<'a> {
                         from >= earliest && to <= pair[1].born.0 + 1000
                     })
                 }
-                GapCause::CableOut | GapCause::DeviceSilent => self.pulls.iter().any(|(begin, end)| {
+                GapCause::CableOut | GapCause::DeviceSilent => self.outages().any(|(begin, end)| {
                     let back = end.0 + REPLUG_US + self.turn_us();
                     from + self.turn_us() >= begin.0 && self.while_it_ran(to) <= back
                 }),
@@ -337,6 +337,18 @@ impl<'a> Trial<'a> {
                 ));
             }
         }
+    }
+
+    /// The cable's pulls; one that follows before the device could come back is the same outage.
+    fn outages(&self) -> impl Iterator<Item = (Mono, Mono)> {
+        let mut joined: Vec<(Mono, Mono)> = Vec::new();
+        for &(begin, end) in self.pulls {
+            match joined.last_mut() {
+                Some(last) if begin.0 <= last.1.0 + REPLUG_US + self.turn_us() => last.1 = end,
+                _ => joined.push((begin, end)),
+            }
+        }
+        joined.into_iter()
     }
 
     /// This instant, or the end of the last life before it: what a link's gap says of the time after that, nobody can know, and a
