@@ -155,7 +155,8 @@ fn no_alarm_is_lost(world: &World) -> bool {
 
 /// An acknowledgement of what is on the screen now is taken by desk and bed, and shown; what was latched is over by it.
 fn can_be_acknowledged(world: &World) -> bool {
-    if !world.is_connected() {
+    // A screen that stands still shows what is no longer so: to acknowledge that is refused.
+    if !world.is_connected() || !world.has_station {
         return true;
     }
     let asks = |alarm: &&Alarm| is_up(alarm) && alarm.inactivation == Inactivation::Enabled;
