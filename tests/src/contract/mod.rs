@@ -3,6 +3,7 @@
 //! A state is the world as the shipped types print themselves, with every moment written as its distance from now; two ways that lead
 //! to the same world are followed once.
 
+pub mod faults;
 pub mod world;
 
 use cotside_protocol::wire::downstream::Act;

@@ -301,31 +301,34 @@ impl World {
     }
 
     fn pass(&mut self) {
-        for half in 0..4 {
-            let end = self.now.after(HALF);
-            while let Output::Wait(until) = self.bed.poll(self.now) {
-                if until > end.mono {
-                    break;
-                }
-                self.now = self.now.after(until.since(self.now.mono));
-                self.bed.handle(self.now, Input::Timeout);
-                self.settle();
+        (0..4).for_each(|half| self.half_second(half));
+    }
+
+    /// Values and a tick with the even ones, a station's receipt with the odd ones.
+    pub fn half_second(&mut self, half: u32) {
+        let end = self.now.after(HALF);
+        while let Output::Wait(until) = self.bed.poll(self.now) {
+            if until > end.mono {
+                break;
             }
-            self.now = end;
-            if half % 2 == 0 {
-                self.measure();
-                self.link_state();
-                self.tell_watch();
-                self.tick();
-            } else {
-                self.receipt();
-            }
-            if let Some(desk) = &mut self.desk {
-                desk.ages(self.now);
-            }
+            self.now = self.now.after(until.since(self.now.mono));
+            self.bed.handle(self.now, Input::Timeout);
             self.settle();
-            self.look();
         }
+        self.now = end;
+        if half.is_multiple_of(2) {
+            self.measure();
+            self.link_state();
+            self.tell_watch();
+            self.tick();
+        } else {
+            self.receipt();
+        }
+        if let Some(desk) = &mut self.desk {
+            desk.ages(self.now);
+        }
+        self.settle();
+        self.look();
     }
 
     fn measure(&mut self) {
