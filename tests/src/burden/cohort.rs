@@ -28,12 +28,12 @@ struct Rates {
 }
 
 const MEDIAN: Rates = Rates {
-    dips: 54.0,
-    deep_dips: 1.2,
-    slow_hearts: 8.0,
-    fast_hearts: 8.0,
-    spells: 0.9,
-    loose_sensors: 72.0,
+    dips: 45.0,
+    deep_dips: 1.0,
+    slow_hearts: 6.7,
+    fast_hearts: 6.7,
+    spells: 0.75,
+    loose_sensors: 60.0,
 };
 /// Few patients have most of the alarms: the spread of published counts (median 135.9, mean 177.1 a day) is that of a lognormal.
 const SPREAD: f64 = 0.728;
