@@ -110,6 +110,11 @@ pub(super) fn is_apnoea(alert: &Alert) -> bool {
     !alert.technical && (alert.code == APNOEA || says_so(alert.text.as_str()))
 }
 
+/// The device's text without the stars by which it shows its own priority: ours stands before it.
+pub(super) fn words(alert: &Alert) -> &str {
+    alert.text.as_str().trim_start_matches(['*', ' '])
+}
+
 /// A device's highest priority is what it holds for extreme.
 fn hold(alert: &Alert) -> Hold {
     let is_urgent = !alert.technical && (alert.priority == Priority::High || is_apnoea(alert));

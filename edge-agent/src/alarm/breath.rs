@@ -1,5 +1,6 @@
 //! Breath, heart and oxygen as a preterm's three that fail together: since when, how deep, and whether anybody could tell.
 
+use super::alerts::words;
 use super::engine::Engine;
 use super::rule::Rule;
 use super::verdict::{Finding, Hold, Verdict, Verdicts};
@@ -193,7 +194,7 @@ impl Engine {
         let delay = if is_accompanied { apnoea.accompanied.min(apnoea.after) } else { apnoea.after };
         let said = self.alerts.apnoea().filter(|_| run.is_said);
         let text =
-            said.map_or_else(|| "Apnoea: no breath".to_owned(), |alert| format!("Apnoea: {}", alert.text));
+            said.map_or_else(|| "Apnoea: no breath".to_owned(), |alert| format!("Apnoea: {}", words(alert)));
         let delay = if run.is_said { Duration::ZERO } else { delay };
         let hold = Hold::Seen;
         Finding { delay, since: Some(run.since), hold, ..Finding::new(apnoea.priority, text) }

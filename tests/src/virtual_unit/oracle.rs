@@ -354,7 +354,10 @@ impl<'a> Trial<'a> {
     /// This instant, or the end of the last life before it: what a link's gap says of the time after that, nobody can know, and a
     /// gap of the agent's own stands beside it.
     fn while_it_ran(&self, at: u64) -> u64 {
-        let before = self.bed.lives.iter().rfind(|life| life.has_opened && life.born.0 < at);
+        // A life that ended before the device could come back has seen nothing of it either.
+        let long = REPLUG_US + self.turn_us();
+        let saw = |life: &&Life| life.has_opened && life.died.is_none_or(|died| died.0 - life.born.0 > long);
+        let before = self.bed.lives.iter().filter(saw).rfind(|life| life.born.0 < at);
         before.and_then(|life| life.died).map_or(at, |died| died.0.min(at))
     }
 
