@@ -18,7 +18,14 @@ export function openSoundCheck(): void {
 
 // Over everything while the browser holds sound back: nobody can take a silent screen for a working one.
 export function StartScreen(): VNode | null {
-  if (!isStation.value || audio.value !== 'suspended' || heardByPerson.value !== null) return null
+  const held = isStation.value && audio.value === 'suspended' && heardByPerson.value === null
+  const was = useRef(false)
+  useEffect(() => {
+    // The touch may have let the page sound before its button heard of it: it is asked all the same whether it is heard.
+    if (was.current && !held && audio.peek() === 'running' && heardByPerson.peek() === null) checking.value = true
+    was.current = held
+  }, [held])
+  if (!held) return null
   const station = standing.value.is === 'station' ? standing.value.station : undefined
   return (
     <div class="overlay" role="alertdialog" aria-label="Start monitoring">

@@ -21,6 +21,7 @@ const DEAD_MAN_S = 6
 const REARM_MS = 1_000
 // The context's clock may stand this long before it counts as dead.
 const STALLED_MS = 3_000
+const RETRY_MS = 5_000
 const LEAD_S = 0.05
 const RELEASE_S = 0.02
 // Root mean square below this over a whole burst: nothing left the graph.
@@ -37,6 +38,7 @@ let deadMan: Playing | null = null
 let deadManTone: Sounding = 'none'
 let rearmedAt = -Infinity
 let supervisedAt = Infinity
+let retriedAt = -Infinity
 let clockSeen = { audio: -1, at: 0 }
 // Since when the ear should have heard something, and whether it has, in this round of the pattern.
 let round = { since: 0, loudest: 0 }
@@ -133,7 +135,7 @@ export function supervise(at: number): void {
   if (context === null || out === null || ear === null) return
   if (away > DEAD_MAN_S * 1000 && deadMan !== null) hung.value = { ms: away, sounded: level(ear) > SILENCE_RMS }
   look()
-  if (audio.value !== 'running') return
+  if (audio.value !== 'running') return retry(at)
   listenIn(at)
   if (deadManTone !== 'none' && at - rearmedAt >= REARM_MS) {
     rearmedAt = at
@@ -143,6 +145,22 @@ export function supervise(at: number): void {
   if (at - testedAt > RETEST_MS && sounding.peek() === 'none') test()
 }
 
+// A person has touched the page and it still does not sound, or its clock stands: a device may have gone and come back, and a new
+// context finds it where the old one does not.
+function retry(at: number): void {
+  const mayStart = audio.peek() === 'failed' || navigator.userActivation?.hasBeenActive === true
+  if (!mayStart || at - retriedAt < RETRY_MS) return
+  const isFirst = retriedAt === -Infinity
+  retriedAt = at
+  // The first moment belongs to the touch itself.
+  if (isFirst) return
+  const old = context
+  context = out = ear = null
+  playing = deadMan = null
+  void old?.close().catch(() => undefined)
+  void start()
+}
+
 function look(): void {
   if (context === null) return
   const at = performance.now()
@@ -150,6 +168,7 @@ function look(): void {
   const dead = context.state === 'closed' || at - clockSeen.at > STALLED_MS
   const before = audio.peek()
   audio.value = dead ? 'failed' : context.state === 'running' ? 'running' : 'suspended'
+  if (audio.value === 'running') retriedAt = -Infinity
   if (audio.value === 'running' && before !== 'running') play()
 }
 
