@@ -57,8 +57,10 @@ pub async fn run(binaries: &Path, dir: PathBuf, way: Way, figures: &mut Figures)
 
     unit.hub.start()?;
     let station = unit.station().await?;
+    // Before the first of them can be live.
+    let begin = clock.now().mono;
     let mut crowd = Crowd::start(&dir, agents, clock);
-    let first = everyone_live(&mut crowd, agents, clock.now().mono).await?;
+    let first = everyone_live(&mut crowd, agents, begin).await?;
     let mut events = station.events("nicu").await?;
     let watching = tokio::spawn(async move { while events.next().await.is_ok() {} });
     tokio::time::sleep(SETTLE).await;
