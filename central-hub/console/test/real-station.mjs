@@ -55,6 +55,7 @@ async function main() {
     await page.waitForSelector(selector)
     console.log(`${what}: ${(await page.$$(selector)).length} lines`)
     await page.keyboard.press('Escape')
+    await page.waitForSelector(selector, { state: 'detached' })
   }
   await page.keyboard.press('Escape')
   await page.waitForSelector('.unit .tile')

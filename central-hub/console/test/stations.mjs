@@ -249,11 +249,13 @@ test('hostile text stays text in sheets, limits, admission and the alarms there 
     await page.waitForSelector('.sheet')
     assert.match((await page.textContent('.sheet')) ?? '', /<img src=x onerror=alert\(1\)>/)
     await page.keyboard.press('Escape')
+    await page.waitForSelector('.sheet', { state: 'detached' })
     for (const [key, seen] of [['l', '.limitlist td'], ['m', '.form input'], ['h', '.review tbody tr']]) {
       await page.keyboard.press(key)
       await page.waitForSelector(seen)
       assert.equal(await page.$('#app img, #app [onerror]'), null)
       await page.keyboard.press('Escape')
+      await page.waitForSelector(seen, { state: 'detached' })
     }
   })
 })
